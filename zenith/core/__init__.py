@@ -1,0 +1,23 @@
+"""The rule of ZENITH, pure and framework-free: state in, state out."""
+
+from zenith.core._portable import from_portable as from_portable
+from zenith.core._portable import to_portable as to_portable
+from zenith.core._rule import NUMPY as NUMPY
+from zenith.core._rule import ArrayOps as ArrayOps
+from zenith.core._rule import ZenithState as ZenithState
+from zenith.core._rule import check_safeguards as check_safeguards
+from zenith.core._rule import check_window as check_window
+from zenith.core._rule import init as init
+from zenith.core._rule import update as update
+
+__all__ = [
+    "NUMPY",
+    "ArrayOps",
+    "ZenithState",
+    "check_safeguards",
+    "check_window",
+    "from_portable",
+    "init",
+    "to_portable",
+    "update",
+]
