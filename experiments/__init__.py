@@ -1,1 +1,1 @@
-"""The evidence: ZENITH against other learning rates, on real data; see `python -m experiments -h`."""
+"""The evidence: ZENITH against other learning rates on real data (`python -m experiments -h`)."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.errors import Refusal
+from experiments.errors import RequestError
 
 CLASSES = 10
 _PROBE = 10_000
@@ -43,14 +43,16 @@ def load(name: str, folder: Path | None = None) -> Data:
       The training and the test set.
 
     Raises:
-      Refusal: the files are missing or are not what they should be.
+      RequestError: the files are missing or are not what they should be.
     """
     if name == "digits":
         return _digits()
     if folder is None:
-        raise Refusal(f"--data {name} needs --data-dir DIR, the folder that holds its files")
+        raise RequestError(f"--data {name} needs --data-dir DIR, the folder that holds its files")
     if not folder.is_dir():
-        raise Refusal(f"--data-dir: expected a folder that holds {name}, found none at {folder}")
+        raise RequestError(
+            f"--data-dir: expected a folder that holds {name}, found none at {folder}"
+        )
     return LOADERS[name](folder)
 
 
@@ -92,7 +94,7 @@ def _find_idx(name: str, places: list[Path], file: str) -> Path:
         for path in (place / file, place / f"{file}.gz"):
             if path.is_file():
                 return path
-    raise Refusal(
+    raise RequestError(
         f"--data {name}: expected the idx file {file} (or {file}.gz) in {places[0]} or {places[1]}"
     )
 
@@ -107,23 +109,25 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise Refusal(f"{path}: expected a readable idx file: {error}") from error
+        raise RequestError(f"{path}: expected a readable idx file: {error}") from error
     rank = 1 + len(item)
     start = 4 + 4 * rank
     magic = bytes((0, 0, 8, rank))
     if content[:4] != magic:
-        raise Refusal(
+        raise RequestError(
             f"{path}: expected an idx file that starts with the bytes {magic.hex(' ')}, "
             f"found {content[:4].hex(' ') or 'an empty file'}"
         )
     if len(content) < start:
-        raise Refusal(f"{path}: expected an idx header of {start} bytes, found {len(content)}")
+        raise RequestError(f"{path}: expected an idx header of {start} bytes, found {len(content)}")
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">i4"))
     if shape[1:] != item or shape[0] < 1:
         wanted = " x ".join(map(str, ("N", *item)))
-        raise Refusal(f"{path}: expected the shape {wanted}, found {' x '.join(map(str, shape))}")
+        raise RequestError(
+            f"{path}: expected the shape {wanted}, found {' x '.join(map(str, shape))}"
+        )
     if len(content) != start + math.prod(shape):
-        raise Refusal(
+        raise RequestError(
             f"{path}: expected {math.prod(shape)} bytes after the header, "
             f"found {len(content) - start}: the file is truncated or has been changed"
         )
@@ -135,14 +139,14 @@ def _cifar10(folder: Path) -> Data:
     keys = ("x_train", "y_train", "x_test", "y_test")
     wanted = f"an npz file with the arrays {', '.join(keys)}"
     if not path.is_file():
-        raise Refusal(f"--data cifar10: expected {path}, {wanted}; there is no such file")
+        raise RequestError(f"--data cifar10: expected {path}, {wanted}; there is no such file")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in keys}
     except KeyError as error:
-        raise Refusal(f"{path}: expected {wanted}: {error.args[0]}") from error
+        raise RequestError(f"{path}: expected {wanted}: {error.args[0]}") from error
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise Refusal(f"{path}: expected {wanted}: {error}".replace("\n", " ")) from error
+        raise RequestError(f"{path}: expected {wanted}: {error}".replace("\n", " ")) from error
     train, test = (
         _checked(f"{path}: x_{part}", arrays[f"x_{part}"], f"{path}: y_{part}", arrays[f"y_{part}"])
         for part in ("train", "test")
@@ -154,20 +158,20 @@ def _checked(
     image_place: str, images: NDArray[np.generic], label_place: str, labels: NDArray[np.generic]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise Refusal(
+        raise RequestError(
             f"{image_place}: expected uint8 images N x height x width x channels, "
             f"found {images.dtype} of shape {images.shape}"
         )
     # Labels come as N or as N x 1, as Keras writes them.
     flat = labels.reshape(-1) if labels.shape[1:] == (1,) else labels
     if flat.ndim != 1 or not np.issubdtype(flat.dtype, np.integer):
-        raise Refusal(
+        raise RequestError(
             f"{label_place}: expected N whole numbers, found {labels.dtype} of shape {labels.shape}"
         )
     if len(flat) != len(images):
-        raise Refusal(f"{label_place}: expected {len(images)} labels, found {len(flat)}")
+        raise RequestError(f"{label_place}: expected {len(images)} labels, found {len(flat)}")
     if flat.min() < 0 or flat.max() >= CLASSES:
-        raise Refusal(
+        raise RequestError(
             f"{label_place}: expected labels from 0 to {CLASSES - 1}, "
             f"found {flat.min()} to {flat.max()}"
         )

@@ -1,5 +1,5 @@
-"""What the user can put right."""
+"""What the user can put right, told in one line."""
 
 
-class Refusal(Exception):
-    """A request that cannot be met as it stands; its message is the one line that the user sees."""
+class RequestError(Exception):
+    """A request that cannot be met as it stands; the message is the line that the user sees."""

@@ -35,7 +35,7 @@ class Settings:
             yield from shuffled[: steps * self.batch].reshape(steps, self.batch)
 
     def evaluation_steps(self, data: Data) -> frozenset[int]:
-        """After which steps (counted from 1) to evaluate: evenly spread, the last one among them."""
+        """After which steps, counted from 1, to evaluate: evenly spread, the last among them."""
         total = self.total_steps(data)
         count = min(EVALUATIONS, total)
         return frozenset(round(total * (i + 1) / count) for i in range(count))

@@ -2,7 +2,7 @@
 
 import importlib
 
-from experiments.errors import Refusal
+from experiments.errors import RequestError
 from experiments.record import Trainer
 
 FRAMEWORKS = {"torch": "zenith-lr[torch]"}
@@ -12,14 +12,14 @@ def load_trainer(framework: str) -> Trainer:
     """The `train` function of `experiments.trainers.<framework>`.
 
     Raises:
-      Refusal: the framework is not installed; the message says what to install.
+      RequestError: the framework is not installed; the message says what to install.
     """
     try:
         module = importlib.import_module(f"experiments.trainers.{framework}")
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] in ("experiments", "zenith"):
             raise
-        raise Refusal(
+        raise RequestError(
             f"--framework {framework} needs {error.name}: pip install '{FRAMEWORKS[framework]}'"
         ) from error
     trainer: Trainer = module.train
