@@ -4,6 +4,7 @@ import argparse
 import math
 import shlex
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -103,9 +104,11 @@ def _arguments(options: argparse.Namespace, settings: Settings) -> str:
 def _folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):  # found out now, not after the training
+            pass
     except OSError as error:
         raise RequestError(
-            f"--out must be a folder, or a place for a new one. Received: {path} ({error.strerror})"
+            f"--out must be a folder that can be written to. Received: {path} ({error.strerror})"
         ) from error
     return path
 

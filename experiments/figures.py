@@ -61,7 +61,7 @@ def write_picture(records: Sequence[Record], title: str, window: int, folder: Pa
     with mpl.rc_context(_STYLE):
         figure = _draw(records, title, window)
         paths = [folder / "demo.png", folder / "demo.svg"]
-        replace(paths[0], lambda new: figure.savefig(new, dpi=200))
+        replace(paths[0], lambda new: figure.savefig(new, dpi=160))
         replace(paths[1], lambda new: figure.savefig(new, metadata={"Date": None}))
     return paths
 
@@ -97,12 +97,14 @@ def _draw(records: Sequence[Record], title: str, window: int) -> Figure:
     if window < steps:
         for axes in (rate, norm):
             axes.axvline(window, color="0.4", linewidth=0.9, linestyle=(0, (2, 2)))
+        # Left of the line: every method is near its start there, at the top.
         rate.annotate(
-            "window full",
-            (window, 0.02),
-            (5, 2),
+            "window\nfull",
+            (window, 0.45),
+            (-5, 0),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
+            horizontalalignment="right",
             fontsize=9.5,
             color="0.3",
         )
@@ -143,7 +145,7 @@ def _band(axes: Axes, method: str, curves: Sequence[_Curve]) -> None:
     at = _thinned(stacked.shape[1])
     stacked = np.ma.masked_invalid(stacked[:, at])
     axes.fill_between(
-        at + 1, stacked.min(0), stacked.max(0), color=look.color, alpha=0.15, linewidth=0
+        at + 1, stacked.min(0), stacked.max(0), color=look.color, alpha=0.13, linewidth=0
     )
     axes.plot(
         at + 1,
@@ -183,7 +185,9 @@ def _norms(axes: Axes, runs: Sequence[Record]) -> None:
             linewidth=width,
             label="mean of the window" if first else None,
         )
-    axes.legend(loc="best", fontsize=9.5)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low / (high / low) ** 0.3, high)  # room for the legend
+    axes.legend(loc="lower right", fontsize=9.5, labelspacing=0.3, borderaxespad=0)
 
 
 def _accuracies(axes: Axes, method: str, runs: Sequence[Record]) -> None:
@@ -194,7 +198,7 @@ def _accuracies(axes: Axes, method: str, runs: Sequence[Record]) -> None:
     for row, run in zip(values, runs, strict=True):
         row[: len(run.evaluations)] = [100 * end.test_accuracy for end in run.evaluations]
     masked = np.ma.masked_invalid(values)
-    axes.fill_between(at, masked.min(0), masked.max(0), color=look.color, alpha=0.15, linewidth=0)
+    axes.fill_between(at, masked.min(0), masked.max(0), color=look.color, alpha=0.13, linewidth=0)
     axes.plot(at, np.ma.median(masked, 0), look.line, color=look.color, linewidth=look.width)
 
 

@@ -65,9 +65,16 @@ def summarize(records: Sequence[Record]) -> list[Row]:
 
 def terminal_table(rows: Sequence[Row], title: str) -> Table:
     """The rows as rich prints them."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for header in _HEADERS:
-        table.add_column(header, justify="left" if header == "method" else "right", no_wrap=True)
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column(_HEADERS[0])
+    for header in _HEADERS[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*_cells(row))
     return table
@@ -125,4 +132,4 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _with_range(spread: Spread, form: str) -> str:
     low, high = format(spread.low, form), format(spread.high, form)
-    return f"{spread.median:{form}} ({low} to {high})"
+    return f"{spread.median:{form}} ({low}\N{EN DASH}{high})"
