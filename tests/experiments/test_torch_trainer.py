@@ -76,10 +76,18 @@ def test_a_run_that_diverges_ends_there_and_says_so(data: Data) -> None:
     assert record.evaluations[-1].step == len(record.steps)
 
 
-def test_each_step_is_reported_and_the_threads_are_given_back(data: Data) -> None:
-    threads = torch.get_num_threads()
+def test_each_step_is_reported_and_the_last_is_evaluated(data: Data) -> None:
     steps: list[int] = []
     record = train(data, "zenith", SETTINGS, 0, steps.append)
     assert steps == list(range(1, SETTINGS.total_steps(data) + 1))
     assert {end.step for end in record.evaluations} == SETTINGS.evaluation_steps(data)
-    assert torch.get_num_threads() == threads
+
+
+def test_the_threads_of_the_caller_are_given_back(data: Data) -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run(data, "zenith")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
