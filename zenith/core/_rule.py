@@ -167,7 +167,8 @@ def update(
     valid = (norm >= 0) & (norm <= largest_norm(window))
     if spike_factor is not None:
         # A window of zeros has no typical norm and caps nothing: the mean could never rise again.
-        limit = state.total * _float32(spike_factor / window)
+        with np.errstate(over="ignore"):  # a limit beyond float32 is none
+            limit = state.total * _float32(spike_factor / window)
         excess = (state.count == window) & (state.total > 0) & (norm > limit)
         norm = ops.where(excess, limit, norm)
     zero = 0 * state.total  # as a literal it would lose the dtype in NumPy and the device in torch
