@@ -1,8 +1,10 @@
 """What `import zenith` costs a user: NumPy, and no framework."""
 
+import re
 import subprocess
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,11 @@ def test_importing_it_imports_no_framework(module):
 
 def test_python_m_zenith_prints_the_version():
     assert run_python("-m", "zenith") == f"zenith {zenith.__version__}"
+
+
+def test_the_citation_names_the_version():
+    citation = Path(__file__).parents[2] / "CITATION.cff"
+    assert re.search(r"^version: (.+)$", citation.read_text(), re.M)[1] == zenith.__version__
 
 
 def test_the_distribution_has_the_version_of_the_module():
