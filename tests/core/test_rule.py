@@ -161,7 +161,7 @@ def test_min_scale_bounds_the_scale_and_touches_nothing_else(norms, window, floo
         assert bits(one._replace(scale=other.scale)) == bits(other)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.floats(0.2, 1.95))
 def test_theorem_b5_on_quadratics_the_loss_never_rises_and_the_gradient_vanishes(
     seed, window, times_smoothness
