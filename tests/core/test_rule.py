@@ -127,6 +127,11 @@ def test_scale_stays_1_while_every_norm_was_0():
     assert replay([0.0] * 5 + [1.0, 0.5, 0.5], 2)[-1].scale == np.float32(1.0 / 1.5)
 
 
+@pytest.mark.parametrize("norm", [0.0, 1e-40, 2.0**-101, 2.0**-90])
+def test_a_scale_that_would_be_subnormal_is_0(norm):
+    assert replay([2.0**40, norm], 1)[-1].scale == 0
+
+
 @pytest.mark.parametrize(("spike_factor", "later"), [(None, 500 / 999), (10.0, 500 / 509)])
 def test_a_spike_of_500_halves_the_scale_for_good_unless_capped(spike_factor, later):
     norms = [1.0] * 500 + [500.0] + [1.0] * 600
