@@ -84,6 +84,16 @@ def test_a_run_moves_between_float_and_tensor_learning_rates():
         assert mine == pytest.approx(theirs, rel=1e-6)
 
 
+def test_a_norm_observed_before_loading_is_forgotten():
+    run = build(float)
+    train(run, fixed_batches(), 0, 5)
+    state = run[2].state_dict()
+    run[2].observe(1e6)
+    run[2].load_state_dict(state)
+    train(run, fixed_batches(), 5, 6)
+    assert run[2].last_norm < 1e3
+
+
 def test_the_optimizer_alone_is_not_a_resume():
     data = fixed_batches()
     whole = build(float, window=5)

@@ -34,6 +34,15 @@ def train(net, optimizer, data, steps):
     return lrs
 
 
+def train_down(net, optimizer, scheduler):
+    """Train until the scale is well below 1."""
+    train(net, optimizer, batches(), 5)
+    for _ in range(5):
+        scheduler.observe(scheduler.zenith / 2)
+        train(net, optimizer, batches(), 1)
+    assert scheduler.scale == pytest.approx(0.5, rel=1e-6)
+
+
 def norms_of(scheduler):
     return scheduler.state_dict()["history"]["norms"]
 
@@ -211,7 +220,7 @@ def test_the_probe_step_of_distributed_checkpoint_does_not_count(kind):
 def test_groups_added_later_are_scaled_from_their_own_learning_rate(kind):
     net, optimizer, scheduler = make(kind)
     extra, inherits = nn.Linear(8, 4), nn.Linear(8, 4)
-    train(net, optimizer, batches(), 20)
+    train_down(net, optimizer, scheduler)
     optimizer.add_param_group({"params": [*extra.parameters()], "lr": kind(0.03)})
     optimizer.add_param_group({"params": [*inherits.parameters()]})
     for (x, _), _ in zip(batches(2), range(5), strict=False):
@@ -228,6 +237,8 @@ def test_groups_added_later_are_scaled_from_their_own_learning_rate(kind):
             )
         )
     assert len(scheduler.get_last_lr()) == 3
+    train_down(net, optimizer, scheduler)
+    assert float(optimizer.defaults["lr"]) == pytest.approx(0.1)
 
 
 @as_tensor
@@ -302,9 +313,9 @@ def test_a_copy_goes_on_by_itself_with_the_same_learning_rates(kind, duplicate):
 
 
 def test_tensor_learning_rates_keep_their_identity_for_compiled_and_captured_steps():
-    net, optimizer, _ = make(torch.tensor)
+    net, optimizer, scheduler = make(torch.tensor)
     lr = optimizer.param_groups[0]["lr"]
-    train(net, optimizer, batches(), 20)
+    train_down(net, optimizer, scheduler)
     assert optimizer.param_groups[0]["lr"] is lr
     assert float(optimizer.defaults["lr"]) == pytest.approx(0.1)  # what add_param_group gives
 
