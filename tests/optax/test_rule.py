@@ -137,12 +137,11 @@ def test_the_sum_is_exact_where_float32_sums_are_not():
     assert np.cumsum(shifted)[-1] != state.total
 
 
-def test_x64_changes_no_bit_and_no_dtype():
+def test_x64_changes_no_bit_and_no_dtype(x64):
     norms = hard_norms(500, seed=1)
     rule = rule_of(5)
-    with jax.enable_x64(True):
-        state, scales = scan(rule, rule.init(), norms)
-        assert [field.dtype for field in state] == [field.dtype for field in core.init(5)]
+    state, scales = scan(rule, rule.init(), norms)
+    assert [field.dtype for field in state] == [field.dtype for field in core.init(5)]
     np.testing.assert_array_equal(np.asarray(scales), core_scales(5, norms))
 
 

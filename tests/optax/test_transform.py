@@ -245,14 +245,13 @@ def test_low_precision_updates_are_rounded_once():
     assert np.any(np.asarray(scaled != updates * jnp.bfloat16(scale)))
 
 
-def test_float8_and_float64_updates_keep_their_dtype():
-    with jax.enable_x64(True):
-        updates = {"a": jnp.ones(2, jnp.float8_e4m3fn), "b": jnp.ones(2, jnp.float64)}
-        optimizer = scale_by_zenith(1)
-        scaled, state = optimizer.update(updates, optimizer.init(updates))
-        assert scaled["a"].dtype == jnp.float8_e4m3fn
-        assert scaled["b"].dtype == jnp.float64
-        assert state.zenith.scale.dtype == jnp.float32
+def test_float8_and_float64_updates_keep_their_dtype(x64):
+    updates = {"a": jnp.ones(2, jnp.float8_e4m3fn), "b": jnp.ones(2, jnp.float64)}
+    optimizer = scale_by_zenith(1)
+    scaled, state = optimizer.update(updates, optimizer.init(updates))
+    assert scaled["a"].dtype == jnp.float8_e4m3fn
+    assert scaled["b"].dtype == jnp.float64
+    assert state.zenith.scale.dtype == jnp.float32
 
 
 def test_strict_dtype_promotion_is_respected():

@@ -103,5 +103,7 @@ def _check_same_on_every_device(state: ZenithState, norm: jax.Array) -> None:
 
 
 def _varying_axes(array: jax.Array) -> frozenset[str]:
-    # JAX before 0.7, or shard_map(check_vma=False), keeps no account of it.
-    return getattr(getattr(array, "aval", None), "vma", frozenset())
+    # Without jax.shard_map, or with its check_vma=False, JAX keeps no account: nothing is found.
+    kind = getattr(array, "aval", None)
+    before_0_10: frozenset[str] = getattr(kind, "vma", frozenset())
+    return getattr(getattr(kind, "manual_axis_type", None), "varying", before_0_10)
