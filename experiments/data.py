@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from experiments.errors import RequestError
 
 CLASSES = 10
-_PROBE = 10_000
+_PROBE = 5_000
 
 
 class Data(NamedTuple):
@@ -28,7 +28,7 @@ class Data(NamedTuple):
 
     @property
     def probe(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The training images on which the training loss is evaluated: the first 10,000."""
+        """The training images on which the training loss is evaluated: the first 5,000."""
         return self.x_train[:_PROBE], self.y_train[:_PROBE]
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from experiments.data import Data
 
-EVALUATIONS = 40
+EVALUATIONS = 25
 
 
 @dataclass(frozen=True)
