@@ -125,7 +125,7 @@ def _read_float32(key: str, received: object, largest: float) -> np.float32:
     number = cast(float, received)
     if number == 0 or SMALLEST_NORM <= number <= largest:
         value = np.float32(number)
-        if value == number:
+        if float(value) == number:
             return value
     raise _refusal(key, f"must hold float32 numbers that are 0 or in [2^-100, {largest!r}]", number)
 

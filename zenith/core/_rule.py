@@ -167,18 +167,18 @@ def update(
     valid = (norm >= 0) & (norm <= largest_norm(window))
     if spike_factor is not None:
         # A window of zeros has no typical norm and caps nothing: the mean could never rise again.
-        limit = state.total * _float32(spike_factor / window)
+        with np.errstate(over="ignore"):  # a limit beyond float32 is none
+            limit = state.total * _float32(spike_factor / window)
         excess = (state.count == window) & (state.total > 0) & (norm > limit)
         norm = ops.where(excess, limit, norm)
     zero = 0 * state.total  # as a literal it would lose the dtype in NumPy and the device in torch
-    norm = ops.where(valid & (norm >= SMALLEST_NORM), norm, zero)
+    norm = ops.where(norm >= SMALLEST_NORM, norm, zero)
 
     norms = ops.where(valid, ops.concat(state.norms[1:], norm), state.norms)
     count = ops.where(valid & (state.count < window), state.count + 1, state.count)
     total = ops.total(norms)
-    full = count == window
     highest = ops.maximum(state.peak, total)
-    peak = ops.where(full, highest, state.peak)
+    peak = ops.where(count == window, highest, state.peak)  # 0 until the window is full
 
     # W cancels in mu_t / Z_t. Dividing by it would cost the bit contract: compilers multiply by
     # 1 / W instead (up to 2 ulp off).
@@ -191,7 +191,7 @@ def update(
         count=count,
         total=total,
         peak=peak,
-        scale=ops.where(full & (peak > 0), ratio, state.scale),
+        scale=ops.where(peak > 0, ratio, state.scale),
         skipped=ops.where(valid, state.skipped, state.skipped + 1),
     )
 

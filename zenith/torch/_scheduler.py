@@ -211,7 +211,7 @@ class Zenith(LRScheduler):
         _check_state_dict(state_dict, len(self.optimizer.param_groups), schedule)
         history = from_portable(state_dict["history"], window=self.window, min_scale=self.min_scale)
         if schedule is not None:
-            _load_schedule(schedule, state_dict["schedule"])
+            schedule.load_state_dict(copy.deepcopy(state_dict["schedule"]))
         self._history.restore(history)
         self.base_lrs = _like(state_dict["base_lrs"], self.optimizer)
         self._updates = state_dict["updates"]
@@ -434,17 +434,25 @@ def _check_state_dict(state: object, groups: int, schedule: LRScheduler | None) 
             "state_dict['schedule'] must be the state of the scheduler that was passed as "
             f"schedule=, or None if none was. Received: {saved!r}"
         )
+    if schedule is not None:
+        _check_schedule_state(schedule, cast(Mapping[str, Any], saved))
 
 
-def _load_schedule(schedule: LRScheduler, state: dict[str, Any]) -> None:
-    before = copy.deepcopy(schedule.state_dict())
+def _check_schedule_state(schedule: LRScheduler, state: Mapping[str, Any]) -> None:
+    """Load the state into a copy, since torch's schedulers take what they are given."""
+    trial = copy.deepcopy(schedule, {id(schedule.optimizer): schedule.optimizer})
     try:
-        schedule.load_state_dict(copy.deepcopy(state))  # some of torch's schedulers pop its keys
+        trial.load_state_dict(copy.deepcopy(dict(state)))  # some of them pop its keys
+        fits = len(trial.get_last_lr()) == len(schedule.get_last_lr())
+        fits = fits and not state.keys().isdisjoint(schedule.state_dict())
     except Exception as error:
-        schedule.load_state_dict(before)
         raise ValueError(
             f"state_dict['schedule'] is no state of a {type(schedule).__name__}: {error!r}"
         ) from error
+    if not fits:
+        raise ValueError(
+            f"state_dict['schedule'] is no state of a {type(schedule).__name__}. Received: {state}"
+        )
 
 
 def _like(values: list[float], optimizer: Optimizer) -> list[LR]:
