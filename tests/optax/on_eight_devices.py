@@ -185,6 +185,25 @@ def test_one_model_per_device_has_one_state_per_device():
     assert len(np.unique(states.zenith.norms[:, -1])) == 8
 
 
+def by_device(gradient):
+    """The state after one step of `jax.pmap`, each device with its own batch and copies."""
+    params, (x, y) = problem()
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf] * 8), (params, OPTIMIZER.init(params)))
+    batch = x.reshape(8, 8, -1), y.reshape(8, 8, 1)
+    _, state = jax.pmap(functools.partial(step_on, gradient), "data")(*stacked, batch)
+    return state.zenith
+
+
+def test_pmap_with_the_mean_of_the_gradients(expected):
+    norms = np.asarray(by_device(mean_of_local_gradients).norms[:, -1])
+    np.testing.assert_allclose(norms, np.full(8, expected[0][0]), rtol=1e-6)
+
+
+def test_pmap_with_local_gradients_gives_every_device_its_own_norm():
+    """Wrong, and silent: pmap keeps no account of what varies."""
+    assert len(np.unique(by_device(jax.grad(loss)).norms[:, -1])) == 8
+
+
 def test_import_keeps_the_state_on_every_device():
     params, _ = problem()
     state = jax.device_put(OPTIMIZER.init(params), SHARED)

@@ -92,7 +92,7 @@ def test_python_scalars_count():
     assert grad_norm({"a": 3.0, "b": 4.0}) == 5
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     values=st.lists(st.floats(-(2.0**50), 2.0**50, width=32, allow_subnormal=False), max_size=20),
     splits=st.lists(st.integers(0, 20), max_size=3),

@@ -90,7 +90,7 @@ any_norm = (
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(norms=st.lists(any_norm, min_size=1, max_size=40), window=st.sampled_from([1, 3, 8]))
 def test_every_sequence_has_the_bits_of_the_exact_sum(norms, window):
     oracle, rule = ExactRule(window), rule_of(window)
@@ -112,7 +112,7 @@ def jitted(rule, window):
     return _jitted.setdefault(window, jax.jit(rule.update))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     norms=st.lists(any_norm, min_size=8, max_size=40),
     safeguards=st.sampled_from(SAFEGUARDS),
