@@ -99,7 +99,7 @@ def test_a_masked_inner_is_measured_whole():
 
 
 def partitioned(**kwargs):
-    return optax.partition(kwargs, {"w": "slow", "b": "fast"})
+    return optax.transforms.partition(kwargs, {"w": "slow", "b": "fast"})
 
 
 def test_around_a_partition_there_is_one_norm_and_one_scale():
