@@ -141,7 +141,8 @@ def _cifar10(folder: Path) -> Data:
     if not path.is_file():
         raise RequestError(f"--data cifar10: expected {path}, {wanted}; there is no such file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: `np.load` leaves a file that it cannot read open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in keys}
     except KeyError as error:
         raise RequestError(f"{path}: expected {wanted}: {error.args[0]}") from error
@@ -157,9 +158,14 @@ def _cifar10(folder: Path) -> Data:
 def _checked(
     image_place: str, images: NDArray[np.generic], label_place: str, labels: NDArray[np.generic]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if (
+        images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[-1] not in (1, 3)
+        or not images.size
+    ):
         raise RequestError(
-            f"{image_place}: expected uint8 images N x height x width x channels, "
+            f"{image_place}: expected at least one uint8 image, N x height x width x channels, "
             f"found {images.dtype} of shape {images.shape}"
         )
     # Labels come as N or as N x 1, as Keras writes them.

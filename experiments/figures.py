@@ -82,6 +82,9 @@ def _draw(records: Sequence[Record], title: str, window: int) -> Figure:
         losses = [_smooth(_curve(run, lambda step: step.loss), smoothing) for run in runs]
         _band(loss, method, losses)
         _accuracies(accuracy, method, runs)
+    if window < steps:
+        for axes in (rate, norm):
+            axes.axvline(window, color="0.4", linewidth=1, linestyle=":", label="window full")
     _norms(norm, by_method["zenith"])
 
     rate.set_title("learning rate")
@@ -94,27 +97,12 @@ def _draw(records: Sequence[Record], title: str, window: int) -> Figure:
         axes.set_xlim(0, steps)
     for axes in grid[1]:
         axes.set_xlabel("step")
-    if window < steps:
-        for axes in (rate, norm):
-            axes.axvline(window, color="0.4", linewidth=0.9, linestyle=(0, (2, 2)))
-        # Left of the line: every method is near its start there, at the top.
-        rate.annotate(
-            "window\nfull",
-            (window, 0.45),
-            (-5, 0),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            horizontalalignment="right",
-            fontsize=9.5,
-            color="0.3",
-        )
-
     figure.suptitle(title, fontsize=12)
-    handles, _ = rate.get_legend_handles_labels()
-    order = [list(_LOOKS).index(method) for method in LABELS]
+    handles, labels = rate.get_legend_handles_labels()
+    handle_of = dict(zip(labels, handles, strict=True))
     figure.legend(
-        [handles[i] for i in order],
-        list(LABELS.values()),
+        [handle_of[label] for label in LABELS.values()],
+        LABELS.values(),
         loc="outside lower center",
         ncols=4,
         handlelength=2.8,
@@ -186,17 +174,20 @@ def _norms(axes: Axes, runs: Sequence[Record]) -> None:
             label="mean of the window" if first else None,
         )
     low, high = axes.get_ylim()
-    axes.set_ylim(low / (high / low) ** 0.3, high)  # room for the legend
+    axes.set_ylim(low / (high / low) ** 0.5, high)  # room for the legend
     axes.legend(loc="lower right", fontsize=9.5, labelspacing=0.3, borderaxespad=0)
 
 
 def _accuracies(axes: Axes, method: str, runs: Sequence[Record]) -> None:
     look = _LOOKS[method]
-    longest = max(runs, key=lambda run: len(run.evaluations))
-    at = [evaluation.step for evaluation in longest.evaluations]
+    # The last evaluation of a run that diverged is that of a broken model, between two grid points.
+    ends = [run.evaluations[:-1] if run.diverged else run.evaluations for run in runs]
+    at = [evaluation.step for evaluation in max(ends, key=len)]
+    if not at:
+        return
     values = np.full((len(runs), len(at)), np.nan)
-    for row, run in zip(values, runs, strict=True):
-        row[: len(run.evaluations)] = [100 * end.test_accuracy for end in run.evaluations]
+    for row, evaluations in zip(values, ends, strict=True):
+        row[: len(evaluations)] = [100 * evaluation.test_accuracy for evaluation in evaluations]
     masked = np.ma.masked_invalid(values)
     axes.fill_between(at, masked.min(0), masked.max(0), color=look.color, alpha=0.13, linewidth=0)
     axes.plot(at, np.ma.median(masked, 0), look.line, color=look.color, linewidth=look.width)

@@ -2,9 +2,9 @@
 
 Three blocks of a 3 x 3 convolution (stride 1, zero padding 1, no bias), batch normalisation and
 ReLU, with 2 x 2 max pooling after the first two (a last odd row is dropped); then the mean over
-height and width, and a linear layer. At a learning rate of 0.1 with momentum 0.9 it needs both: the
-normalisation (without it, digits end between 90 % and 98 %) and the mean (a linear layer on all
-pixels does not learn MNIST).
+height and width, and a linear layer. Both the normalisation and the mean are there for a learning
+rate of 0.1 with momentum 0.9: a like net without normalisation ended digits anywhere from 90 % to
+98 %, and one with a linear layer on all pixels left MNIST at chance after 60 steps.
 """
 
 import math

@@ -43,7 +43,9 @@ class HostHistory:
     def push(self, norm: Tensor | float, found_inf: Tensor | None) -> bool:
         """Take in one norm and say True; say False, and change nothing, if `found_inf` is set."""
         if found_inf is not None:
-            pair = torch.stack((torch.as_tensor(norm), found_inf.reshape(()).to(torch.float32)))
+            # Both in one read, wherever an observed norm came from.
+            measured = torch.as_tensor(norm, dtype=torch.float32, device=found_inf.device)
+            pair = torch.stack((measured, found_inf.reshape(()).to(torch.float32)))
             norm, overflow = cast(list[float], pair.tolist())
             if overflow:
                 return False
