@@ -5,7 +5,7 @@ import importlib
 from experiments.errors import RequestError
 from experiments.record import Trainer
 
-FRAMEWORKS = {"torch": "zenith-lr[torch]"}
+FRAMEWORKS = {"torch": "'zenith-lr[torch]'", "optax": "'zenith-lr[optax]' flax"}
 
 
 def load_trainer(framework: str) -> Trainer:
@@ -20,7 +20,7 @@ def load_trainer(framework: str) -> Trainer:
         if error.name is not None and error.name.split(".")[0] in ("experiments", "zenith"):
             raise
         raise RequestError(
-            f"--framework {framework} needs {error.name}: pip install '{FRAMEWORKS[framework]}'"
+            f"--framework {framework} needs {error.name}: pip install {FRAMEWORKS[framework]}"
         ) from error
     trainer: Trainer = module.train
     return trainer
