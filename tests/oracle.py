@@ -35,7 +35,7 @@ class ExactRule:
         self._largest = float(np.finfo(np.float32).max) / 2 ** window.bit_length()
 
     def push(self, norm: float) -> None:
-        if not (math.isfinite(norm) and 0 <= norm <= self._largest):
+        if not -(2.0**-100) < norm <= self._largest:  # NaN is in no range
             self.skipped += 1
             return
         self.norms.append(norm if norm >= 2.0**-100 else 0.0)

@@ -33,7 +33,7 @@ def hard_norms(steps: int) -> np.ndarray:
     kinds = rng.random(steps)
     norms[kinds < 0.02] *= 1e3
     norms[(kinds > 0.02) & (kinds < 0.03)] = 0
-    for index, odd in enumerate([np.nan, np.inf, -np.inf, -1.0, 1e-40, 3e38, -0.0]):
+    for index, odd in enumerate([np.nan, np.inf, -np.inf, -1.0, 1e-40, 3e38, -0.0, -1e-40]):
         low = 0.03 + 0.002 * index
         norms[(low < kinds) & (kinds < low + 0.002)] = odd
     return norms.astype(np.float32)

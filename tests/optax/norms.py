@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_SPECIAL = (0.0, -0.0, np.nan, np.inf, -np.inf, -1.0, 3e38, 1e-35, 1e-40)
+_SPECIAL = (0.0, -0.0, np.nan, np.inf, -np.inf, -1.0, 3e38, 1e-35, 1e-40, -1e-40)
 
 
 def hard_norms(steps: int, seed: int) -> NDArray[np.float32]:

@@ -164,7 +164,8 @@ def update(
             norm = np.float32(norm)
     window: int = state.norms.shape[0]
 
-    valid = (norm >= 0) & (norm <= largest_norm(window))
+    # Not `norm >= 0`: a compiler that flushes a negative subnormal would accept it as 0.
+    valid = (norm > -SMALLEST_NORM) & (norm <= largest_norm(window))
     if spike_factor is not None:
         # A window of zeros has no typical norm and caps nothing: the mean could never rise again.
         with np.errstate(over="ignore"):  # a limit beyond float32 is none
