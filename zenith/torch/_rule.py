@@ -40,12 +40,12 @@ class HostHistory:
         self._min_scale: Final = min_scale
         self._spike_factor: Final = spike_factor
 
-    def push(self, norm: Tensor | float, found_inf: Tensor | None) -> bool:
-        """Take in one norm and say True; say False, and change nothing, if `found_inf` is set."""
-        if found_inf is not None:
-            pair = torch.stack((torch.as_tensor(norm), found_inf.reshape(()).to(torch.float32)))
-            norm, overflow = cast(list[float], pair.tolist())
-            if overflow:
+    def push(self, norm: Tensor | float, skip: Tensor | None) -> bool:
+        """Take in one norm and say True; say False, and change nothing, if `skip` is True."""
+        if skip is not None:
+            pair = torch.stack((torch.as_tensor(norm), skip.to(torch.float32)))
+            norm, skipped = cast(list[float], pair.tolist())
+            if skipped:
                 return False
         self.last_norm = float(norm)
         self.state = update(
@@ -87,8 +87,8 @@ class DeviceHistory:
         norm = float(self._last_norm)
         return None if norm == -1.0 else norm
 
-    def push(self, norm: Tensor | float, found_inf: Tensor | None) -> bool:
-        """Take in one norm, unless `found_inf` is set: that is known on the device alone."""
+    def push(self, norm: Tensor | float, skip: Tensor | None) -> bool:
+        """Take in one norm, unless `skip` is True: that is known on the device alone."""
         device = self._last_norm.device
         if not isinstance(norm, Tensor):
             norm = torch.full((), norm, device=device)
@@ -101,9 +101,9 @@ class DeviceHistory:
             ops=TORCH,
         )
         old, new = [*self.state, self._last_norm], [*state, norm]
-        if found_inf is not None:
-            overflow = found_inf.reshape(()).to(device, torch.bool)
-            new = [torch.where(overflow, *pair) for pair in zip(old, new, strict=True)]
+        if skip is not None:
+            skip = skip.to(device)
+            new = [torch.where(skip, *pair) for pair in zip(old, new, strict=True)]
         _foreach_copy_(old, new)
         return True
 
