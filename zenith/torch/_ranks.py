@@ -1,6 +1,7 @@
 """Whether the ranks of a distributed run agree on the gradient norm."""
 
 import math
+import os
 from typing import Any
 
 import torch.distributed as dist
@@ -45,7 +46,9 @@ class RanksAgree:
                 self._calls = 0  # it tells nothing: the next step is the first
                 return
             global _started
-            self._key = f"zenith/norm/{_started}"
+            # torchrun may keep the store, with what was written before a restart.
+            restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            self._key = f"zenith/norm/{restarts}/{_started}"
             _started += 1
             store.set(f"{self._key}/{dist.get_rank()}", repr(self._mine))
             return

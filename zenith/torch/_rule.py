@@ -74,6 +74,7 @@ class DeviceHistory:
     ) -> None:
         tensors = (torch.from_numpy(np.array(field)).to(device) for field in init(window))
         self.state = ZenithState(*tensors)
+        self.device: Final = device
         self._last_norm = torch.full((), -1.0, device=device)  # -1: none yet
         self._min_scale: Final = min_scale
         self._spike_factor: Final = spike_factor
@@ -89,10 +90,9 @@ class DeviceHistory:
 
     def push(self, norm: Tensor | float, skip: Tensor | None) -> bool:
         """Take in one norm, unless `skip` is True: that is known on the device alone."""
-        device = self._last_norm.device
         if not isinstance(norm, Tensor):
-            norm = torch.full((), norm, device=device)
-        norm = norm.to(device, torch.float32)
+            norm = torch.full((), norm, device=self.device)
+        norm = norm.to(self.device, torch.float32)
         state = update(
             self.state,
             norm,
@@ -102,7 +102,7 @@ class DeviceHistory:
         )
         old, new = [*self.state, self._last_norm], [*state, norm]
         if skip is not None:
-            skip = skip.to(device)
+            skip = skip.to(self.device)
             new = [torch.where(skip, *pair) for pair in zip(old, new, strict=True)]
         _foreach_copy_(old, new)
         return True

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from zenith.core import check_safeguards, check_window, from_portable, to_portable
+from zenith.core import check_safeguards, check_window, from_portable, resize, to_portable
 from zenith.torch import _learning_rate
 from zenith.torch._grad_norm import grad_norm, measure, to_plain
 from zenith.torch._learning_rate import LR
@@ -101,12 +101,7 @@ class Zenith(LRScheduler):
         self.process_group = process_group
         for group in optimizer.param_groups:
             _learning_rate.unalias(optimizer, group)
-        device = _learning_rate.device_of_tensors(optimizer)
-        self._history: HostHistory | DeviceHistory = (
-            HostHistory(self.window, min_scale, spike_factor)
-            if device is None
-            else DeviceHistory(self.window, min_scale, spike_factor, device)
-        )
+        self._history = self._make_history(_learning_rate.device_of_tensors(optimizer))
         self._updates = 0
         self._observed: float | Tensor | None = None
         self._stepping = False
@@ -174,6 +169,37 @@ class Zenith(LRScheduler):
         """
         return self.observe(grad_norm(self._grads(), self.process_group))
 
+    def resize(self, window: int) -> None:
+        """Go on with another window: the newest norms are kept, and no learning rate jumps.
+
+        For a resume with another window: build `Zenith` with the old one, load its state, resize.
+        A compiled step is compiled again, and a captured CUDA graph must be captured again.
+
+        Args:
+          window: the new number W of gradient norms that are averaged.
+
+        Raises:
+          TypeError, ValueError: as `zenith.core.resize`; nothing is changed then.
+
+        Example:
+          >>> import torch
+          >>> from zenith.torch import Zenith
+          >>> scheduler = Zenith(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]), window=500)
+          >>> scheduler.resize(200)
+          >>> scheduler.window
+          200
+        """
+        state = resize(_on_host(self._history.state), window, min_scale=self.min_scale)
+        self.window = len(state.norms)
+        device = self._history.device if isinstance(self._history, DeviceHistory) else None
+        self._history = self._make_history(device)
+        self._history.restore(state)
+        self._write()
+
+    def _make_history(self, device: torch.device | None) -> HostHistory | DeviceHistory:
+        options = self.window, self.min_scale, self.spike_factor
+        return HostHistory(*options) if device is None else DeviceHistory(*options, device)
+
     @property
     def scale(self) -> float:
         """eta_t / eta_0 of the last step, in [0, 1]. Reads it from the device of a Tensor LR."""
@@ -237,7 +263,13 @@ class Zenith(LRScheduler):
         """
         schedule = self.schedule if isinstance(self.schedule, LRScheduler) else None
         _check_state_dict(state_dict, len(self.optimizer.param_groups), schedule)
-        history = from_portable(state_dict["history"], window=self.window, min_scale=self.min_scale)
+        history = from_portable(state_dict["history"], min_scale=self.min_scale)
+        if len(history.norms) != self.window:
+            raise ValueError(
+                f"portable state: 'window' must be {self.window}, the window of this run. "
+                f"Received: {len(history.norms)}. To change it, build Zenith with that one, load "
+                f"the state, and call resize({self.window})."
+            )
         if schedule is not None:
             schedule.load_state_dict(copy.deepcopy(state_dict["schedule"]))
         self._history.restore(history)
