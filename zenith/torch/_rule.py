@@ -72,7 +72,7 @@ class DeviceHistory:
     def __init__(
         self, window: int, min_scale: float, spike_factor: float | None, device: torch.device
     ) -> None:
-        tensors = (torch.from_numpy(np.array(field)).to(device) for field in init(window))
+        tensors = (torch.tensor(np.array(field), device=device) for field in init(window))
         self.state = ZenithState(*tensors)
         self.device: Final = device
         self._last_norm = torch.full((), -1.0, device=device)  # -1: none yet
