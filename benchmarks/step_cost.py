@@ -103,22 +103,26 @@ def bytes_held(*roots: object) -> int:
     return total
 
 
-def measure_memory() -> None:
+def added_bytes(layers, kind) -> int:
     """What an optimizer holds more of with Zenith, once its window is full."""
+    held = []
+    for attach in (False, True):
+        parameters = [nn.Parameter(torch.zeros(shape[:1])) for shape in layers()]
+        for p in parameters:
+            p.grad = torch.ones_like(p)
+        optimizer = torch.optim.SGD(parameters, lr=kind(0.1))
+        if attach:
+            Zenith(optimizer, window=500)
+        for _ in range(510):
+            optimizer.step()
+        held.append(bytes_held(optimizer))
+    return held[1] - held[0]
+
+
+def measure_memory() -> None:
     for kind in (float, torch.tensor):
         for name, layers in {"6 tensors": shapes.mlp, "161 tensors": shapes.resnet50}.items():
-            held = []
-            for attach in (False, True):
-                parameters = [nn.Parameter(torch.zeros(shape[:1])) for shape in layers()]
-                for p in parameters:
-                    p.grad = torch.ones_like(p)
-                optimizer = torch.optim.SGD(parameters, lr=kind(0.1))
-                if attach:
-                    Zenith(optimizer)
-                for _ in range(510):
-                    optimizer.step()
-                held.append(bytes_held(optimizer))
-            print(f"memory    {kind.__name__:7} {name:12} {held[1] - held[0]:6} bytes", flush=True)
+            print(f"memory    {kind.__name__:7} {name:12} {added_bytes(layers, kind):6} bytes")
 
 
 if __name__ == "__main__":
