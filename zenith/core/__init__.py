@@ -2,6 +2,7 @@
 
 from zenith.core._portable import from_portable as from_portable
 from zenith.core._portable import to_portable as to_portable
+from zenith.core._resize import resize as resize
 from zenith.core._rule import NUMPY as NUMPY
 from zenith.core._rule import ArrayOps as ArrayOps
 from zenith.core._rule import ZenithState as ZenithState
@@ -18,6 +19,7 @@ __all__ = [
     "check_window",
     "from_portable",
     "init",
+    "resize",
     "to_portable",
     "update",
 ]

@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 LR: TypeAlias = float | Tensor
-Stamp: TypeAlias = tuple[LR, int]  # what was written; for a tensor, its version after that
+# What was written; for a tensor, its version after that. None in a compiled step, whose backend
+# writes in another number of operations than the trace did.
+Stamp: TypeAlias = tuple[LR, int | None]
 
 
 def read_lrs(optimizer: Optimizer) -> list[LR]:
@@ -38,7 +40,9 @@ def find_foreign_write(optimizer: Optimizer, stamps: Sequence[Stamp]) -> int | N
     for index, (written, version) in enumerate(stamps):
         lr: Any = optimizer.param_groups[index]["lr"]
         if isinstance(lr, Tensor):
-            if lr is not written or lr._version != version:
+            if lr is not written:
+                return index
+            if not torch.compiler.is_compiling() and version not in (None, lr._version):
                 return index
         elif isinstance(written, Tensor) or lr != written:
             return index
@@ -82,7 +86,9 @@ def device_of_tensors(optimizer: Optimizer) -> torch.device | None:
 
 
 def _stamp(lr: LR) -> Stamp:
-    return (lr, lr._version) if isinstance(lr, Tensor) else (lr, 0)
+    if isinstance(lr, Tensor):
+        return lr, None if torch.compiler.is_compiling() else lr._version
+    return lr, 0
 
 
 def _on_device_of(lr: Tensor, scale: LR) -> LR:

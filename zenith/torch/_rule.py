@@ -40,14 +40,14 @@ class HostHistory:
         self._min_scale: Final = min_scale
         self._spike_factor: Final = spike_factor
 
-    def push(self, norm: Tensor | float, found_inf: Tensor | None) -> bool:
-        """Take in one norm and say True; say False, and change nothing, if `found_inf` is set."""
-        if found_inf is not None:
+    def push(self, norm: Tensor | float, skip: Tensor | None) -> bool:
+        """Take in one norm and say True; say False, and change nothing, if `skip` is True."""
+        if skip is not None:
             # Both in one read, wherever an observed norm came from.
-            measured = torch.as_tensor(norm, dtype=torch.float32, device=found_inf.device)
-            pair = torch.stack((measured, found_inf.reshape(()).to(torch.float32)))
-            norm, overflow = cast(list[float], pair.tolist())
-            if overflow:
+            measured = torch.as_tensor(norm, dtype=torch.float32, device=skip.device)
+            pair = torch.stack((measured, skip.to(torch.float32)))
+            norm, skipped = cast(list[float], pair.tolist())
+            if skipped:
                 return False
         self.last_norm = float(norm)
         self.state = update(
@@ -74,8 +74,9 @@ class DeviceHistory:
     def __init__(
         self, window: int, min_scale: float, spike_factor: float | None, device: torch.device
     ) -> None:
-        tensors = (torch.from_numpy(np.array(field)).to(device) for field in init(window))
+        tensors = (torch.tensor(np.array(field), device=device) for field in init(window))
         self.state = ZenithState(*tensors)
+        self.device: Final = device
         self._last_norm = torch.full((), -1.0, device=device)  # -1: none yet
         self._min_scale: Final = min_scale
         self._spike_factor: Final = spike_factor
@@ -89,12 +90,11 @@ class DeviceHistory:
         norm = float(self._last_norm)
         return None if norm == -1.0 else norm
 
-    def push(self, norm: Tensor | float, found_inf: Tensor | None) -> bool:
-        """Take in one norm, unless `found_inf` is set: that is known on the device alone."""
-        device = self._last_norm.device
+    def push(self, norm: Tensor | float, skip: Tensor | None) -> bool:
+        """Take in one norm, unless `skip` is True: that is known on the device alone."""
         if not isinstance(norm, Tensor):
-            norm = torch.full((), norm, device=device)
-        norm = norm.to(device, torch.float32)
+            norm = torch.full((), norm, device=self.device)
+        norm = norm.to(self.device, torch.float32)
         state = update(
             self.state,
             norm,
@@ -103,9 +103,9 @@ class DeviceHistory:
             ops=TORCH,
         )
         old, new = [*self.state, self._last_norm], [*state, norm]
-        if found_inf is not None:
-            overflow = found_inf.reshape(()).to(device, torch.bool)
-            new = [torch.where(overflow, *pair) for pair in zip(old, new, strict=True)]
+        if skip is not None:
+            skip = skip.to(self.device)
+            new = [torch.where(skip, *pair) for pair in zip(old, new, strict=True)]
         _foreach_copy_(old, new)
         return True
 

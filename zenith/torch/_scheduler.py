@@ -7,16 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias, TypeVar, cast
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from zenith.core import check_safeguards, check_window, from_portable, to_portable
+from zenith.core import check_safeguards, check_window, from_portable, resize, to_portable
 from zenith.torch import _learning_rate
-from zenith.torch._grad_norm import grad_norm
+from zenith.torch._grad_norm import grad_norm, measure, to_plain
 from zenith.torch._learning_rate import LR
 from zenith.torch._nesting import is_nested_step
+from zenith.torch._ranks import RanksAgree
 from zenith.torch._rule import DeviceHistory, HostHistory
+from zenith.torch._wrapped import unwrap
 
 Norm = TypeVar("Norm", bound=float | Tensor)
 Schedule: TypeAlias = LRScheduler | Callable[[int], float]
@@ -40,18 +43,23 @@ class Zenith(LRScheduler):
     is read, and the history stays on its device.
 
     Args:
-      optimizer: any optimizer of `torch.optim` or like it, except LBFGS.
+      optimizer: any optimizer of `torch.optim` or like it, except LBFGS; also as Accelerate and
+        Lightning wrap it.
       window: number W of gradient norms that are averaged.
       schedule: warm-up, decay or plateau whose learning rate the scale multiplies: another torch
         scheduler of the same optimizer, which `step()` then steps in its stead, or a function from
         the number of optimizer steps so far (an int from 0) to a factor on eta_0.
+      process_group: ranks over which the gradients are split, if they are plain tensors and each
+        rank holds a part of them: FSDP1, pipeline stages, shards of one's own. None where every
+        rank has the whole gradient (one process, DDP, ZeroRedundancyOptimizer) or where gradients
+        are `DTensor`s that know their ranks (FSDP2, HSDP, tensor parallel).
       min_scale: smallest eta_t / eta_0, in [0, 1). The default 0 is the paper's rule.
       spike_factor: once the window is full, a norm counts for at most this many times the current
         mean, above 1. The default None is the paper's rule.
 
     Raises:
       TypeError: `optimizer` is no optimizer or LBFGS, whose step has many gradients; `window` is no
-        integer; `schedule` is neither a scheduler nor callable.
+        integer; `schedule` is neither a scheduler nor callable; `process_group` is none.
       ValueError: `window`, `min_scale` or `spike_factor` is out of range, a parameter group has no
         `lr`, `schedule` belongs to another optimizer, or the optimizer has a `Zenith` already.
 
@@ -77,27 +85,27 @@ class Zenith(LRScheduler):
         window: int = 500,
         *,
         schedule: Schedule | None = None,
+        process_group: "dist.ProcessGroup | None" = None,
         min_scale: float = 0.0,
         spike_factor: float | None = None,
     ) -> None:
         self.window = check_window(window)
         check_safeguards(min_scale, spike_factor)
+        optimizer = unwrap(optimizer)
         _check_optimizer(optimizer)
         _check_schedule(schedule, optimizer)
+        _check_process_group(process_group)
         self.min_scale = min_scale
         self.spike_factor = spike_factor
         self.schedule = schedule
+        self.process_group = process_group
         for group in optimizer.param_groups:
             _learning_rate.unalias(optimizer, group)
-        device = _learning_rate.device_of_tensors(optimizer)
-        self._history: HostHistory | DeviceHistory = (
-            HostHistory(self.window, min_scale, spike_factor)
-            if device is None
-            else DeviceHistory(self.window, min_scale, spike_factor, device)
-        )
+        self._history = self._make_history(_learning_rate.device_of_tensors(optimizer))
         self._updates = 0
         self._observed: float | Tensor | None = None
         self._stepping = False
+        self._ranks = RanksAgree(process_group)
         super().__init__(optimizer)
         self._attach()
 
@@ -143,8 +151,54 @@ class Zenith(LRScheduler):
                 "norm must be the global norm of the gradients, a float or a Tensor of one "
                 f"element, as torch.nn.utils.clip_grad_norm_ returns it. Received: {norm!r}"
             )
-        self._observed = norm.detach().reshape(()) if isinstance(norm, Tensor) else float(norm)
+        if isinstance(norm, Tensor):
+            self._observed = to_plain(norm.detach()).reshape(())
+        else:
+            self._observed = float(norm)
         return norm
+
+    @torch.no_grad()
+    def measure(self) -> Tensor:
+        """Measure the gradients as they are now, and observe that norm for the next step.
+
+        For what gives no norm back, called before it: `clip_grad_value_`, gradient noise. Gradients
+        of a loss scaler must be unscaled first; with `process_group`, all ranks must call this.
+
+        Returns:
+          The global norm, a float32 scalar.
+        """
+        return self.observe(grad_norm(self._grads(), self.process_group))
+
+    def resize(self, window: int) -> None:
+        """Go on with another window: the newest norms are kept, and no learning rate jumps.
+
+        For a resume with another window: build `Zenith` with the old one, load its state, resize.
+        A compiled step is compiled again, and a captured CUDA graph must be captured again.
+
+        Args:
+          window: the new number W of gradient norms that are averaged.
+
+        Raises:
+          TypeError, ValueError: as `zenith.core.resize`; nothing is changed then.
+
+        Example:
+          >>> import torch
+          >>> from zenith.torch import Zenith
+          >>> scheduler = Zenith(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))]), window=500)
+          >>> scheduler.resize(200)
+          >>> scheduler.window
+          200
+        """
+        state = resize(_on_host(self._history.state), window, min_scale=self.min_scale)
+        self.window = len(state.norms)
+        device = self._history.device if isinstance(self._history, DeviceHistory) else None
+        self._history = self._make_history(device)
+        self._history.restore(state)
+        self._write()
+
+    def _make_history(self, device: torch.device | None) -> HostHistory | DeviceHistory:
+        options = self.window, self.min_scale, self.spike_factor
+        return HostHistory(*options) if device is None else DeviceHistory(*options, device)
 
     @property
     def scale(self) -> float:
@@ -209,7 +263,13 @@ class Zenith(LRScheduler):
         """
         schedule = self.schedule if isinstance(self.schedule, LRScheduler) else None
         _check_state_dict(state_dict, len(self.optimizer.param_groups), schedule)
-        history = from_portable(state_dict["history"], window=self.window, min_scale=self.min_scale)
+        history = from_portable(state_dict["history"], min_scale=self.min_scale)
+        if len(history.norms) != self.window:
+            raise ValueError(
+                f"portable state: 'window' must be {self.window}, the window of this run. "
+                f"Received: {len(history.norms)}. To change it, build Zenith with that one, load "
+                f"the state, and call resize({self.window})."
+            )
         if schedule is not None:
             schedule.load_state_dict(copy.deepcopy(state_dict["schedule"]))
         self._history.restore(history)
@@ -286,25 +346,37 @@ class Zenith(LRScheduler):
     def _advance(self) -> None:
         """One iteration of Algorithm 1: measure, update, write the learning rates."""
         observed, self._observed = self._observed, None
-        grads = [p.grad for group in self.optimizer.param_groups for p in group["params"]]
-        if all(grad is None for grad in grads):
+        grads = self._grads()
+        # A rank of a process group may hold no part of the gradient: it takes part all the same.
+        if self.process_group is None and all(grad is None for grad in grads):
             return
         if self._foreign_group() is not None and self._is_probe(grads):
             return
         self._check_ownership()
         self._adopt_new_groups()
-        norm = grad_norm(grads) if observed is None else observed
+        norm, skip = observed, None
+        if norm is None:
+            device = self.optimizer.param_groups[0]["params"][0].device
+            norm, skip = measure(grads, self.process_group, device)
         # Set by GradScaler around the step of a fused optimizer: its gradients are still scaled.
         grad_scale: Tensor | None = getattr(self.optimizer, "grad_scale", None)
         found_inf: Tensor | None = getattr(self.optimizer, "found_inf", None)
         if grad_scale is not None:
             norm = norm / grad_scale.reshape(())
         counts_steps = callable(self.schedule) and not isinstance(self.schedule, LRScheduler)
-        if found_inf is not None and counts_steps and bool(found_inf):
+        if found_inf is not None:
+            overflow = found_inf.reshape(()).to(torch.bool)
+            skip = overflow if skip is None else skip | overflow.to(skip.device)
+        if skip is not None and counts_steps and bool(skip):
             return
-        if self._history.push(norm, found_inf):
+        if not self._ranks.settled:
+            self._ranks.check(norm)
+        if self._history.push(norm, skip):
             self._write()
             self._updates += 1
+
+    def _grads(self) -> list[Tensor | None]:
+        return [p.grad for group in self.optimizer.param_groups for p in group["params"]]
 
     def _is_probe(self, grads: list[Tensor | None]) -> bool:
         """torch.distributed.checkpoint steps once with LR 0 and zero gradients to make state."""
@@ -375,6 +447,12 @@ def _check_optimizer(optimizer: object) -> None:
             "optimizer must take one gradient a step; LBFGS evaluates many and searches its own "
             "step size. Received: LBFGS"
         )
+    if getattr(optimizer, "_overlap_with_ddp", False):
+        raise ValueError(
+            "optimizer must be stepped by step(); a ZeroRedundancyOptimizer with "
+            "overlap_with_ddp=True steps inside backward, with the learning rate of its "
+            "construction. Build it with overlap_with_ddp=False."
+        )
     for index, group in enumerate(optimizer.param_groups):
         if "lr" not in group:
             raise ValueError(
@@ -391,7 +469,7 @@ def _check_optimizer(optimizer: object) -> None:
 
 def _check_schedule(schedule: object, optimizer: Optimizer) -> None:
     if isinstance(schedule, LRScheduler):
-        if isinstance(schedule, Zenith) or schedule.optimizer is not optimizer:
+        if isinstance(schedule, Zenith) or unwrap(schedule.optimizer) is not optimizer:
             raise ValueError(
                 "schedule must be a scheduler of the same optimizer, and no Zenith. Received: "
                 f"{type(schedule).__name__} of {type(schedule.optimizer).__name__}"
@@ -400,6 +478,14 @@ def _check_schedule(schedule: object, optimizer: Optimizer) -> None:
         raise TypeError(
             "schedule must be a torch LRScheduler, or a function from the number of steps to a "
             f"factor on the learning rate. Received: {schedule!r}"
+        )
+
+
+def _check_process_group(group: object) -> None:
+    if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        raise TypeError(
+            "process_group must be a torch.distributed.ProcessGroup that has this rank in it, "
+            f"or None. Received: {group!r}"
         )
 
 
