@@ -39,7 +39,8 @@ def test_half_precision_is_accumulated_in_float32(dtype):
 
 
 def test_float64_and_complex_gradients_count_in_full():
-    assert measured(np.array([3.0]), np.array([4.0]), dtype="float64") == 5.0
+    if BACKEND != "jax":  # which has no float64 by default
+        assert measured(np.array([3.0]), np.array([4.0]), dtype="float64") == 5.0
     assert measured(np.array([3 + 4j], "complex64"), np.array([12.0], "float32")) == 13.0
 
 
@@ -74,7 +75,8 @@ def sparse_rows():
         return BCOO((values, np.array(rows)[:, None]), shape=shape)
     import torch
 
-    return torch.sparse_coo_tensor(torch.tensor([rows]), torch.from_numpy(values), shape)
+    rows = torch.tensor([rows])
+    return torch.sparse_coo_tensor(rows, torch.from_numpy(values), shape, check_invariants=True)
 
 
 def test_repeated_rows_of_a_sparse_gradient_are_added_up_first():

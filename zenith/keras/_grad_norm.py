@@ -81,11 +81,10 @@ def _torch(grads: list[Tensor]) -> Tensor:
             grad = grad.float()
         if grad.numel() <= _LARGEST_VIEW or grad.device.type != "cpu":
             yield grad
-        elif grad.is_contiguous():
-            yield from grad.view(-1).split(_LARGEST_VIEW)
         else:
-            longest = max(range(grad.ndim), key=grad.size)
-            yield from grad.chunk(-(-grad.numel() // _LARGEST_VIEW), dim=longest)
+            # In the order of memory; pieces with gaps are as biased as the whole (-3e-5 at 4M).
+            by_stride = sorted(range(grad.ndim), key=grad.stride, reverse=True)
+            yield from grad.permute(by_stride).reshape(-1).split(_LARGEST_VIEW)
 
     # What torch's own clip_grad_norm_ computes with: one call for all.
     norms = torch._foreach_norm(  # pyright: ignore[reportPrivateImportUsage]

@@ -144,7 +144,8 @@ class ZenithSGD(_SGD):
         super().build(variables)
         self._add_history()
         if self._unrestored is not None:
-            self.load_own_variables(self._unrestored)
+            with _outside_of_graphs():
+                self.load_own_variables(self._unrestored)
             self._unrestored = None
 
     def _add_history(self) -> None:
@@ -366,6 +367,16 @@ def require_zenith(optimizer: Any) -> ZenithSGD:
             f"`ZenithSGD`. Received: optimizer={optimizer!r}"
         )
     return sgd
+
+
+def _outside_of_graphs() -> Any:
+    # TensorFlow builds an optimizer while it traces the first step; what is assigned there is
+    # assigned in every step, or in none.
+    if keras.backend.backend() != "tensorflow":
+        return nullcontext()
+    import tensorflow as tf
+
+    return tf.init_scope()
 
 
 def _unwrap(optimizer: Any) -> Any:
