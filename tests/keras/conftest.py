@@ -1,5 +1,5 @@
-import importlib.util
 import os
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +13,16 @@ pytest.importorskip(BACKEND, reason=f"KERAS_BACKEND={BACKEND} is not installed")
 _OF_THE_FRAMEWORKS = [
     # Keras's variables and NumPy 2
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
+    # KerasTuner
+    "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning",
     # torch.compile importing its own inductor
     "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning",
 ]
 
 
 def pytest_collection_modifyitems(config, items):
-    here = os.path.dirname(__file__)
     for item in items:
-        if str(item.path).startswith(here):
+        if Path(__file__).parent in item.path.parents:
             for warning in _OF_THE_FRAMEWORKS:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 

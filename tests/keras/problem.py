@@ -1,4 +1,4 @@
-"""A small net in Keras, the same net with its gradient by hand in float64, and SGD as documented."""
+"""A small net in Keras, its gradient by hand in float64, and SGD as Keras documents it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -72,7 +72,9 @@ class Reference:
     ema_momentum: float = 0.99
     ema_overwrite_frequency: int | None = None
     base: Callable[[int], float] = lambda iteration: ETA_0
-    weights: Arrays = field(default_factory=lambda: [w.astype("float64") for w in initial_weights()])
+    weights: Arrays = field(
+        default_factory=lambda: [w.astype("float64") for w in initial_weights()]
+    )
     etas: list[float] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
 
@@ -102,9 +104,9 @@ class Reference:
             self.average = [
                 keep * a + (1 - keep) * w for a, w in zip(self.average, self.weights, strict=True)
             ]
-            if self.ema_overwrite_frequency:
-                if (self.iteration // every + 1) % self.ema_overwrite_frequency == 0:
-                    self.weights = [a.copy() for a in self.average]
+            overwrite = self.ema_overwrite_frequency
+            if overwrite and (self.iteration // every + 1) % overwrite == 0:
+                self.weights = [a.copy() for a in self.average]
         self.iteration += 1
 
     def update(self, grads: Arrays) -> None:

@@ -1,7 +1,4 @@
-"""Training in Keras follows Algorithm 1 in float64, in every mode of the optimizer and the trainer."""
-
-import itertools
-import warnings
+"""Training follows Algorithm 1 in float64, in every mode of the optimizer and the trainer."""
 
 import keras
 import numpy as np
@@ -33,9 +30,7 @@ def assert_follows(reference: Reference, etas, weights) -> None:
 
 
 def fit(model, *callbacks, steps=STEPS):
-    model.fit(
-        *data(steps), batch_size=BATCH, shuffle=False, verbose=0, callbacks=list(callbacks)
-    )
+    model.fit(*data(steps), batch_size=BATCH, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
 @pytest.mark.parametrize("window", [1, 5, 20])
@@ -196,9 +191,7 @@ def test_a_step_that_the_loss_scaler_skips_moves_nothing(jit):
         keras.optimizers.SGD(ETA_0, momentum=0.9), initial_scale=2.0**10, dynamic_growth_steps=20
     )
     model.compile(scaler, "mse", jit_compile=jit)
-    model.fit(
-        x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Zenith(window=5), etas]
-    )
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Zenith(window=5), etas])
     reference = Reference(5, momentum=0.9)
     for step, batch in enumerate(batches(x.astype("float64"), y.astype("float64"))):
         if step == forced:
@@ -273,7 +266,5 @@ def test_a_schedule_as_base_learning_rate_is_multiplied():
     fit(model, Zenith(window=5), etas)
     reference = Reference(5, momentum=0.9, base=lambda i: ETA_0 * 0.9 ** (i / 10)).train(*data())
     # After a step Keras asks for the base of the next iteration.
-    reference.etas = [
-        eta * 0.9**0.1 for eta in reference.etas
-    ]
+    reference.etas = [eta * 0.9**0.1 for eta in reference.etas]
     assert_follows(reference, etas.seen, model.get_weights())

@@ -158,7 +158,9 @@ def test_a_checkpoint_of_plain_sgd_loads_with_an_empty_window_and_says_so(tmp_pa
     assert export_state(model.optimizer)["norms"] == []
     assert int(model.optimizer.iterations) == int(plain.optimizer.iterations)
     plain_state = [v.numpy().tolist() for v in plain.optimizer.variables]
-    assert [v.numpy().tolist() for v in model.optimizer.variables][: len(plain_state)] == plain_state
+    assert [v.numpy().tolist() for v in model.optimizer.variables][
+        : len(plain_state)
+    ] == plain_state
 
 
 def test_a_checkpoint_with_another_window_is_refused(saved):

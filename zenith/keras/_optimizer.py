@@ -387,7 +387,7 @@ def _unwrap(optimizer: Any) -> Any:
 
 def _not_sgd(optimizer: Any) -> str:
     advice = "Use `keras.optimizers.SGD(learning_rate=0.1, momentum=0.9)`."
-    if isinstance(optimizer, _SGD):
+    if isinstance(optimizer, keras.optimizers.SGD):
         advice = "Derive your class from `zenith.keras.ZenithSGD` in place of it."
     return (
         "ZENITH sets the learning rate of `keras.optimizers.SGD` itself, alone or in a "
