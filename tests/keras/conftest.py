@@ -15,6 +15,8 @@ _OF_THE_FRAMEWORKS = [
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",
     # KerasTuner
     "ignore:(currentThread|getName)\\(\\) is deprecated:DeprecationWarning",
+    # torch.compile looking at Keras's parameters, up to Keras 3.10 at least
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning",
     # torch.compile importing its own inductor
     "ignore:`torch.jit.script_method` is deprecated:DeprecationWarning",
 ]
