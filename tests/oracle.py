@@ -8,7 +8,7 @@ import numpy as np
 
 
 def algorithm_1(window: int) -> Callable[[float], float]:
-    """Algorithm 1 of arXiv 2601.15212 in float64, literally: each call takes g_t, returns eta_t / eta_0."""
+    """Algorithm 1 of arXiv 2601.15212 in float64, literally: from g_t to eta_t / eta_0."""
     norms: list[float] = []
     zenith = 0.0
 

@@ -1,4 +1,4 @@
-"""The state as a plain dict that any framework, JSON and `torch.load(weights_only=True)` can carry."""
+"""The state as a plain dict, for JSON, `torch.load(weights_only=True)` and any framework."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -20,8 +20,8 @@ def to_portable(state: ZenithState) -> dict[str, Any]:
       state: a `ZenithState` of arrays that NumPy can read, of any framework.
 
     Returns:
-      `format` (int), `window` (int), `norms` (list of at most `window` floats, oldest first), `peak`
-      (float, sum over the window, not the mean) and `skipped` (int).
+      `format` (int), `window` (int), `norms` (list of at most `window` floats, oldest first),
+      `peak` (float, sum over the window, not the mean) and `skipped` (int).
 
     Example:
       >>> from zenith.core import init, to_portable, update
@@ -111,7 +111,9 @@ def _read_norms(received: object, window: int) -> list[np.float32]:
         raise _refusal("norms", "must be a list of floats, oldest first", received)
     norms = cast(Sequence[object], received)
     if len(norms) > window:
-        raise _refusal("norms", f"must hold at most window = {window} values", f"{len(norms)} values")
+        raise _refusal(
+            "norms", f"must hold at most window = {window} values", f"{len(norms)} values"
+        )
     return [_read_float32("norms", norm, largest_norm(window)) for norm in norms]
 
 
@@ -120,17 +122,20 @@ def _read_float32(key: str, received: object, largest: float) -> np.float32:
     if not isinstance(received, int | float | np.floating) or isinstance(received, bool):
         raise _refusal(key, "must hold floats", received)
     # Compared before the conversion: a Python int may lie beyond every float.
-    if received == 0 or SMALLEST_NORM <= received <= largest:
-        value = np.float32(received)
-        if value == received:
+    number = cast(float, received)
+    if number == 0 or SMALLEST_NORM <= number <= largest:
+        value = np.float32(number)
+        if float(value) == number:
             return value
-    raise _refusal(
-        key, f"must hold float32 numbers that are 0 or in [2^-100, {largest!r}]", received
-    )
+    raise _refusal(key, f"must hold float32 numbers that are 0 or in [2^-100, {largest!r}]", number)
 
 
 def _read_int(key: str, received: object) -> int:
-    if not isinstance(received, int) or isinstance(received, bool) or not 0 <= received <= _INT32_MAX:
+    if (
+        not isinstance(received, int)
+        or isinstance(received, bool)
+        or not 0 <= received <= _INT32_MAX
+    ):
         raise _refusal(key, f"must be an int from 0 to {_INT32_MAX}", received)
     return received
 

@@ -1,4 +1,4 @@
-"""Algorithm 1 of arXiv 2601.15212: the learning-rate scale from the history of the gradient norm."""
+"""Algorithm 1 of arXiv 2601.15212: the scale of the learning rate from past gradient norms."""
 
 import math
 import operator
@@ -10,8 +10,8 @@ import numpy as np
 Array: TypeAlias = Any  # an array of whichever framework supplies the operations
 
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-# XLA and TensorFlow flush subnormals, NumPy and torch do not. Norms below SMALLEST_NORM count as 0,
-# which keeps every intermediate value normal; ratios below SMALLEST_SCALE would not be, and become 0.
+# XLA and TensorFlow flush subnormals, NumPy and torch do not. Norms below SMALLEST_NORM count as
+# 0, which keeps sums and limits normal; ratios below SMALLEST_SCALE would not be, and become 0.
 SMALLEST_NORM = 2.0**-100
 SMALLEST_SCALE = 2.0**-126
 _LARGEST_WINDOW = 2**24  # 64 MiB of norms; a checkpoint that asks for more is a broken one
@@ -40,6 +40,10 @@ class ArrayOps(NamedTuple):
     total: Callable[[Array], Array]  # f32[n] -> f32[]: the exact sum, rounded once
 
 
+def _where(condition: Array, x: Array, y: Array) -> Array:
+    return x if condition else y  # a scalar condition: nothing to compute, nothing to copy
+
+
 def _concat(kept: Array, newest: Array) -> Array:
     joined = np.empty(len(kept) + 1, np.float32)
     joined[:-1] = kept
@@ -47,14 +51,13 @@ def _concat(kept: Array, newest: Array) -> Array:
     return joined
 
 
-NUMPY = ArrayOps(
-    where=lambda condition, x, y: x if condition else y,  # scalar condition: nothing to compute
-    concat=_concat,
-    maximum=np.maximum,
+def _total(norms: Array) -> Array:
     # float64 holds the sum of W float32 norms exactly as long as the largest is less than
-    # 2^(30 - bit_length(W)) times the smallest (2e6 for W = 500), and to 2^-52 W beyond that.
-    total=lambda norms: np.float32(np.add.reduce(norms, dtype=np.float64)),
-)
+    # 2^(29 - bit_length(W)) times the smallest (1e6 for W = 500), and to 2^-53 W beyond that.
+    return np.float32(np.add.reduce(norms, dtype=np.float64))
+
+
+NUMPY = ArrayOps(where=_where, concat=_concat, maximum=np.maximum, total=_total)
 
 
 def largest_norm(window: int) -> float:
@@ -163,30 +166,32 @@ def update(
 
     valid = (norm >= 0) & (norm <= largest_norm(window))
     if spike_factor is not None:
-        # A window of zeros has no typical norm: it caps nothing, or the mean could never rise again.
-        limit = state.total * _float32(spike_factor / window)
+        # A window of zeros has no typical norm and caps nothing: the mean could never rise again.
+        with np.errstate(over="ignore"):  # a limit beyond float32 is none
+            limit = state.total * _float32(spike_factor / window)
         excess = (state.count == window) & (state.total > 0) & (norm > limit)
         norm = ops.where(excess, limit, norm)
-    norm = ops.where(valid & (norm >= SMALLEST_NORM), norm, 0 * state.total)
+    zero = 0 * state.total  # as a literal it would lose the dtype in NumPy and the device in torch
+    norm = ops.where(norm >= SMALLEST_NORM, norm, zero)
 
     norms = ops.where(valid, ops.concat(state.norms[1:], norm), state.norms)
     count = ops.where(valid & (state.count < window), state.count + 1, state.count)
     total = ops.total(norms)
-    full = count == window
     highest = ops.maximum(state.peak, total)
-    peak = ops.where(full, highest, state.peak)
+    peak = ops.where(count == window, highest, state.peak)  # 0 until the window is full
 
     # W cancels in mu_t / Z_t. Dividing by it would cost the bit contract: compilers multiply by
     # 1 / W instead (up to 2 ulp off).
     ratio = total / ops.maximum(highest, SMALLEST_NORM)
-    ratio = ops.where(ratio >= SMALLEST_SCALE, ratio, 0 * total)
-    ratio = ops.maximum(ratio, _float32(min_scale))
+    ratio = ops.where(ratio >= SMALLEST_SCALE, ratio, zero)
+    if min_scale > 0:
+        ratio = ops.maximum(ratio, _float32(min_scale))
     return ZenithState(
         norms=norms,
         count=count,
         total=total,
         peak=peak,
-        scale=ops.where(full & (peak > 0), ratio, state.scale),
+        scale=ops.where(peak > 0, ratio, state.scale),
         skipped=ops.where(valid, state.skipped, state.skipped + 1),
     )
 
