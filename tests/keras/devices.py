@@ -139,9 +139,10 @@ def reductions(model: keras.Model, jax) -> list:
     layout = keras.distribution.distribution().get_data_layout(x.shape).backend_layout
     batch = tuple(jax.device_put(a, layout) for a in (x, y))
     text = jax.jit(model.train_step).lower(state, batch).compile().as_text()
-    # One all-reduce may carry many tensors.
     found = re.findall(r"= (.*?) all-reduce(?:-start)?\(", text)
-    return [len(found), sum(len(re.findall(r"\w+\[[\d,]*\]", shape)) for shape in found)]
+    # One all-reduce may carry many tensors, and XLA's versions differ in how they bundle.
+    shapes = re.findall(r"\w+\[([\d,]*)\]", " ".join(found))
+    return [len(found), len(shapes), sum(shape != "" for shape in shapes)]
 
 
 def data_parallel():

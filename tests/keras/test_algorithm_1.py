@@ -8,6 +8,11 @@ from tests.keras.conftest import BACKEND
 from tests.keras.problem import BATCH, ETA_0, STEPS, Etas, Reference, batches, data, net
 from zenith.keras import Zenith, ZenithSGD, attach
 
+torch_compile = pytest.mark.skipif(
+    BACKEND == "torch" and keras.__version__.startswith("3.10."),
+    reason="torch 2.13 cannot compile the losses of Keras 3.10, with plain SGD neither",
+)
+
 OPTIONS = {
     "plain": {},
     "momentum": {"momentum": 0.9},
@@ -68,7 +73,7 @@ MODES = {
 
 
 @pytest.mark.parametrize("option", ["momentum", "accumulation"])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [pytest.param("jit", marks=torch_compile), "no_jit", "eager"])
 def test_every_execution_mode_follows_algorithm_1(mode, option):
     if BACKEND == "jax" and option == "accumulation" and mode != "jit":
         pytest.skip("outside jit Keras has JAX compile its lax.cond anew in every step")
@@ -179,7 +184,7 @@ def test_a_custom_loop_follows_algorithm_1(compiled, face):
     assert_follows(Reference(5, momentum=0.9).train(*data()), etas, model.get_weights())
 
 
-@pytest.mark.parametrize("jit", [True, False])
+@pytest.mark.parametrize("jit", [pytest.param(True, marks=torch_compile), False])
 def test_a_step_that_the_loss_scaler_skips_moves_nothing(jit):
     if BACKEND == "jax" and not jit:
         pytest.skip("outside jit Keras has JAX compile its lax.cond anew in every step")

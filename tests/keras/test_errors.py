@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from tests.keras.conftest import BACKEND
 from tests.keras.problem import BATCH, data, net
-from zenith.keras import Zenith, ZenithSchedule, ZenithSGD, attach
+from zenith.keras import Zenith, ZenithSchedule, ZenithSGD, attach, export_state
 
 FACES = {
     "Zenith": Zenith,
@@ -107,6 +108,23 @@ def test_a_second_fit_with_another_window_is_refused():
     ):
         with pytest.raises(ValueError, match=r"'window': 5.*one choice.*Received: {'window': "):
             model.fit(*data(4), callbacks=[Zenith(**other)], **fit)
+
+
+def test_attaching_to_a_compiled_train_function_warns_where_it_would_go_unseen():
+    model = net()
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    fit = {"batch_size": BATCH, "verbose": 0}
+    model.fit(*data(4), **fit)
+    if BACKEND == "tensorflow":
+        with pytest.warns(
+            UserWarning, match=r"has taken 4 steps.*make_train_function\(force=True\)"
+        ):
+            attach(model.optimizer, window=2)
+        model.make_train_function(force=True)
+    else:
+        attach(model.optimizer, window=2)
+    model.fit(*data(4), **fit)
+    assert len(export_state(model.optimizer)["norms"]) == 2
 
 
 def test_a_schedule_and_its_optimizer_must_agree():

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from zenith.keras._optimizer import attach, find_zenith, require_zenith
+from zenith.keras._optimizer import attach_settings, require_zenith
 from zenith.keras._rule import check_settings
 
 
@@ -60,9 +60,7 @@ class Zenith(keras.callbacks.Callback):
                 "`model.compile(keras.optimizers.SGD(0.1), loss=...)`. "
                 f"Received: model={inner!r} without one"
             )
-        was_plain = find_zenith(optimizer) is None
-        attach(optimizer, **self.settings._asdict())
-        if was_plain:
+        if attach_settings(optimizer, self.settings):
             inner.train_function = None  # compiled without the variables of ZENITH
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

@@ -263,7 +263,7 @@ def attach(
     """Turn an SGD into a `ZenithSGD` in place; its variables and iteration stay.
 
     Attach before the first step: TensorFlow does not look at an optimizer again once a train
-    function is compiled. (The callback `Zenith` has the model make a new one.)
+    function is compiled, and warns here. (The callback `Zenith` has the model make a new one.)
 
     Args:
       optimizer: a `keras.optimizers.SGD`, or a `LossScaleOptimizer` around one.
@@ -288,11 +288,25 @@ def attach(
 
     Source: arXiv 2601.15212, Algorithm 1.
     """
-    settings = check_settings(window, min_scale, spike_factor)
+    newly = attach_settings(optimizer, check_settings(window, min_scale, spike_factor))
+    compiled = keras.backend.backend() == "tensorflow" and int(optimizer.iterations) > 0
+    if newly and compiled:
+        warnings.warn(
+            f"The optimizer {optimizer.name!r} has taken {int(optimizer.iterations)} steps. A "
+            "train function that TensorFlow compiled before now goes on without ZENITH: call "
+            "`model.make_train_function(force=True)`, trace your own tf.function again, or use the "
+            "callback `Zenith`.",
+            stacklevel=2,
+        )
+    return optimizer
+
+
+def attach_settings(optimizer: Any, settings: Settings) -> bool:
+    """Do what `attach` promises; return whether `optimizer` was a plain SGD before."""
     sgd = _unwrap(optimizer)
     if isinstance(sgd, ZenithSGD):
         check_agreement(sgd._settings(), settings, f"The optimizer {sgd.name!r}")
-        return optimizer
+        return False
     if type(sgd) is not _SGD:
         raise TypeError(_not_sgd(sgd))
     if isinstance(sgd._learning_rate, ZenithSchedule):
@@ -302,13 +316,7 @@ def attach(
     if sgd.built:
         with sgd._variable_scope():
             sgd._add_history()
-    return optimizer
-
-
-def find_zenith(optimizer: Any) -> ZenithSGD | None:
-    """The `ZenithSGD` that `optimizer` is or wraps, if any."""
-    sgd = _unwrap(optimizer)
-    return sgd if isinstance(sgd, ZenithSGD) else None
+    return True
 
 
 def export_state(optimizer: Any) -> dict[str, Any]:
@@ -360,8 +368,8 @@ def import_state(optimizer: Any, portable: Mapping[str, Any]) -> None:
 
 def require_zenith(optimizer: Any) -> ZenithSGD:
     """The `ZenithSGD` that `optimizer` is or wraps; TypeError if there is none."""
-    sgd = find_zenith(optimizer)
-    if sgd is None:
+    sgd = _unwrap(optimizer)
+    if not isinstance(sgd, ZenithSGD):
         raise TypeError(
             "ZENITH is not attached to this optimizer; use `zenith.keras.attach(optimizer)` or "
             f"`ZenithSGD`. Received: optimizer={optimizer!r}"
