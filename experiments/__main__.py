@@ -13,7 +13,7 @@ from experiments.data import NAMES, load
 from experiments.errors import RequestError
 from experiments.record import Settings
 from experiments.schedules import METHODS
-from experiments.trainers import FRAMEWORKS, load_trainer
+from experiments.trainers import FRAMEWORKS, KERAS_BACKENDS, load_trainer
 
 # Epochs and batch of a data set: at least 2,500 steps, so that a window of 500 is full after a
 # fifth of the run.
@@ -51,7 +51,7 @@ def _demo(options: argparse.Namespace) -> None:
     settings = Settings(
         options.window, options.lr, options.epochs or epochs, options.batch or batch
     )
-    trainer = load_trainer(options.framework)
+    trainer = load_trainer(options.framework, options.backend)
     data = load(options.data, options.data_dir)
     steps = settings.total_steps(data)
     if steps == 0:
@@ -63,8 +63,9 @@ def _demo(options: argparse.Namespace) -> None:
 
     console = Console()
     seeds = f"{options.seeds} seed" + ("s" if options.seeds > 1 else "")
+    framework = options.framework + (f" on {options.backend}" if options.backend else "")
     title = (
-        f"{data.name}, {options.framework}: {steps:,} steps of batch {settings.batch}, "
+        f"{data.name}, {framework}: {steps:,} steps of batch {settings.batch}, "
         f"learning rate {settings.lr:g}, window {settings.window}, {seeds}"
     )
     console.print(title, highlight=False)
@@ -92,6 +93,7 @@ def _arguments(options: argparse.Namespace, settings: Settings) -> str:
         for name, value in {
             "data": options.data,
             "framework": options.framework,
+            **({"backend": options.backend} if options.backend else {}),
             "window": settings.window,
             "lr": settings.lr,
             "epochs": settings.epochs,
@@ -133,6 +135,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--data", choices=NAMES, default="digits", help="default: %(default)s")
     demo.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set lies")
     demo.add_argument("--framework", choices=FRAMEWORKS, default="torch", help="default: torch")
+    demo.add_argument(
+        "--backend", choices=KERAS_BACKENDS, help="of Keras; default: what KERAS_BACKEND says"
+    )
     demo.add_argument(
         "--window", type=_whole, default=500, help="gradient norms to average; default: 500"
     )
