@@ -1,5 +1,6 @@
 """The rule of ZENITH, pure and framework-free: state in, state out."""
 
+from zenith.core._pairs import add_pairs as add_pairs
 from zenith.core._portable import from_portable as from_portable
 from zenith.core._portable import to_portable as to_portable
 from zenith.core._resize import resize as resize
@@ -15,6 +16,7 @@ __all__ = [
     "NUMPY",
     "ArrayOps",
     "ZenithState",
+    "add_pairs",
     "check_safeguards",
     "check_window",
     "from_portable",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import keras
 
-from zenith.core import ArrayOps, check_safeguards, check_window
+from zenith.core import ArrayOps, add_pairs, check_safeguards, check_window
 
 Tensor: TypeAlias = Any  # of whichever backend Keras runs
 
@@ -52,15 +52,6 @@ def _jax() -> ArrayOps:
     import jax.numpy as jnp
     import numpy as np
     from jax import lax
-
-    def add_pairs(x: Tensor, y: Tensor) -> Tensor:
-        """Sum of two numbers, each the unevaluated sum of a float32 and its rounding error."""
-        high = x[0] + y[0]
-        of_y = high - x[0]
-        error = (x[0] - (high - of_y)) + (y[0] - of_y)
-        low = error + (x[1] + y[1])
-        rounded = high + low
-        return rounded, low - (rounded - high)
 
     def total(norms: Tensor) -> Tensor:
         # JAX has no float64 by default, and turning it on is a process-wide flag. Two float32

@@ -12,9 +12,7 @@ from jax import lax
 from jax.core import Tracer
 
 from zenith import core
-from zenith.core import ArrayOps, ZenithState
-
-_Pair = tuple[jax.Array, jax.Array]
+from zenith.core import ArrayOps, ZenithState, add_pairs
 
 
 class Rule:
@@ -45,22 +43,12 @@ class Rule:
         )
 
 
-def _add_pairs(x: _Pair, y: _Pair) -> _Pair:
-    """Sum of two numbers, each the unevaluated sum of a float32 and its rounding error."""
-    high = x[0] + y[0]
-    part_of_y = high - x[0]
-    error = (x[0] - (high - part_of_y)) + (y[0] - part_of_y)
-    low = error + (x[1] + y[1])
-    rounded = high + low
-    return rounded, low - (rounded - high)
-
-
 def _total(norms: jax.Array) -> jax.Array:
     # JAX has no float64 by default, and turning it on is a process-wide flag. Two float32 hold the
     # sum exactly as long as the largest norm is less than 2^(23 - bit_length(W)) times the smallest
     # (16,000 for W = 500), and to about 2^-46 beyond that, in whatever order a backend reduces.
     total, _ = lax.reduce(
-        (norms, jnp.zeros_like(norms)), (np.float32(0), np.float32(0)), _add_pairs, (0,)
+        (norms, jnp.zeros_like(norms)), (np.float32(0), np.float32(0)), add_pairs, (0,)
     )
     return total
 
