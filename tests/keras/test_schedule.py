@@ -42,7 +42,9 @@ def test_a_schedule_inside_is_multiplied():
 
 def test_a_schedule_that_nothing_feeds_raises_when_its_value_is_asked_for():
     schedule = ZenithSchedule(0.1, window=20)
-    with pytest.raises(RuntimeError, match=r"nothing feeds it.*window=20.*Received: step=3"):
+    with pytest.raises(
+        RuntimeError, match=r"nothing feeds it.*window=20.*Received: optimizer=None"
+    ):
         schedule(3)
     model = net()
     model.compile(keras.optimizers.SGD(schedule), "mse")

@@ -85,7 +85,7 @@ class ZenithSchedule(LearningRateSchedule):
                 "This `ZenithSchedule` has no gradients to follow: nothing feeds it. Pass the "
                 f"callback `zenith.keras.Zenith(window={window})` to `fit`, or call "
                 f"`zenith.keras.attach(optimizer, window={window})` before the first step. "
-                f"Received: step={step!r}"
+                "Received: optimizer=None"  # not the step: Keras 3.10 cannot print it in a graph
             )
         base = self.initial_learning_rate
         return optimizer.scale * (base if isinstance(base, float) else base(step))
