@@ -124,6 +124,7 @@ def test_tensorboard_records_eta_in_its_event_file(tmp_path):
 
 def test_keras_tuner_tries_eta_0_and_reloads_the_best(tmp_path):
     keras_tuner = pytest.importorskip("keras_tuner", reason="needs keras-tuner")
+    pytest.importorskip("tensorboard", reason="keras-tuner imports it in every trial")
 
     def build(hp):
         model = net()
