@@ -350,9 +350,10 @@ class Zenith(LRScheduler):
         # A rank of a process group may hold no part of the gradient: it takes part all the same.
         if self.process_group is None and all(grad is None for grad in grads):
             return
-        if self._foreign_group() is not None and self._is_probe(grads):
-            return
-        self._check_ownership()
+        if self._foreign_group() is not None:
+            if self._is_probe(grads):
+                return
+            self._check_ownership()
         self._adopt_new_groups()
         norm, skip = observed, None
         if norm is None:
