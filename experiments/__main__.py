@@ -1,23 +1,14 @@
 """`python -m experiments`: run an experiment from the command line."""
 
 import argparse
-import math
-import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NoReturn
 
-from experiments.data import NAMES, load
+from experiments.commands import demo
 from experiments.errors import RequestError
-from experiments.record import Settings
-from experiments.schedules import METHODS
-from experiments.trainers import FRAMEWORKS, KERAS_BACKENDS, load_trainer
 
-# Epochs and batch of a data set: at least 2,500 steps, so that a window of 500 is full after a
-# fifth of the run.
-_BUDGETS = {"digits": (60, 32), "mnist": (6, 128), "fashion-mnist": (6, 128), "cifar10": (8, 128)}
+_COMMANDS = (demo,)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,86 +26,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _demo(options: argparse.Namespace) -> None:
-    try:
-        from rich.console import Console
-
-        from experiments.figures import write_picture
-        from experiments.run import run_all
-        from experiments.tables import summarize, terminal_table, write_tables
-    except ModuleNotFoundError as error:
-        raise RequestError(
-            f"demo needs {error.name}: pip install 'zenith-lr[experiments]'"
-        ) from error
-
-    epochs, batch = _BUDGETS[options.data]
-    settings = Settings(
-        options.window, options.lr, options.epochs or epochs, options.batch or batch
-    )
-    trainer = load_trainer(options.framework, options.backend)
-    data = load(options.data, options.data_dir)
-    steps = settings.total_steps(data)
-    if steps == 0:
-        raise RequestError(
-            f"--batch must be at most {len(data.x_train)}, the size of the training set. "
-            f"Received: {settings.batch}"
-        )
-    out = _folder(options.out)
-
-    console = Console()
-    seeds = f"{options.seeds} seed" + ("s" if options.seeds > 1 else "")
-    framework = options.framework + (f" on {options.backend}" if options.backend else "")
-    title = (
-        f"{data.name}, {framework}: {steps:,} steps of batch {settings.batch}, "
-        f"learning rate {settings.lr:g}, window {settings.window}, {seeds}"
-    )
-    console.print(title, highlight=False)
-    if settings.window > steps:
-        console.print(
-            f"The window of {settings.window} is longer than the {steps} steps: "
-            "ZENITH stays at the constant learning rate.",
-            highlight=False,
-        )
-    records = run_all(trainer, data, METHODS, settings, options.seeds, console)
-
-    rows = summarize(records)
-    console.print(terminal_table(rows, "Median (range) over the seeds, at the end of the run"))
-    remake = f"python -m experiments demo {_arguments(options, settings)}"
-    paths = write_picture(records, title, settings.window, out)
-    paths += write_tables(rows, title, remake, out)
-    for path in paths:
-        console.print(f"{path}", highlight=False, soft_wrap=True)
-
-
-def _arguments(options: argparse.Namespace, settings: Settings) -> str:
-    """What makes the same table again; where the data lie is each user's own."""
-    return shlex.join(
-        f"--{name}={value}"
-        for name, value in {
-            "data": options.data,
-            "framework": options.framework,
-            **({"backend": options.backend} if options.backend else {}),
-            "window": settings.window,
-            "lr": settings.lr,
-            "epochs": settings.epochs,
-            "batch": settings.batch,
-            "seeds": options.seeds,
-        }.items()
-    )
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):  # found out now, not after the training
-            pass
-    except OSError as error:
-        raise RequestError(
-            f"--out must be a folder that can be written to. Received: {path} ({error.strerror})"
-        ) from error
-    return path
-
-
 class _Parser(argparse.ArgumentParser):
     """Reports a bad argument in one line, without the usage."""
 
@@ -125,48 +36,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m experiments", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    demo = commands.add_parser(
-        "demo",
-        help="train a small convolutional net with ZENITH and with three schedules",
-        description="Train a small convolutional net with ZENITH, and with a constant, a cosine "
-        "and a step-decay learning rate; print a table and draw a picture.",
-    )
-    demo.set_defaults(command=_demo)
-    demo.add_argument("--data", choices=NAMES, default="digits", help="default: %(default)s")
-    demo.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set lies")
-    demo.add_argument("--framework", choices=FRAMEWORKS, default="torch", help="default: torch")
-    demo.add_argument(
-        "--backend", choices=KERAS_BACKENDS, help="of Keras; default: what KERAS_BACKEND says"
-    )
-    demo.add_argument(
-        "--window", type=_whole, default=500, help="gradient norms to average; default: 500"
-    )
-    demo.add_argument("--lr", type=_learning_rate, default=0.1, help="eta_0; default: 0.1")
-    budgets = ", ".join(f"{name} {epochs}" for name, (epochs, _) in _BUDGETS.items())
-    demo.add_argument("--epochs", type=_whole, help=f"default: {budgets}")
-    batches = ", ".join(f"{name} {batch}" for name, (_, batch) in _BUDGETS.items())
-    demo.add_argument("--batch", type=_whole, help=f"default: {batches}")
-    demo.add_argument("--seeds", type=_whole, default=3, help="runs of each method; default: 3")
-    demo.add_argument(
-        "--out", type=Path, default=Path("results/demo"), help="folder; default: results/demo"
-    )
+    for command in _COMMANDS:
+        command.add_to(commands)
     return parser
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text}")
-    return int(text)
-
-
-def _learning_rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a finite number above 0. Received: {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.__main__ import main
-from experiments.schedules import METHODS
+from experiments.demo.schedules import METHODS
 
 for _package in ("torch", "sklearn", "matplotlib", "rich"):
     pytest.importorskip(_package, reason=f"the demo needs {_package}: zenith-lr[experiments]")
@@ -101,7 +101,7 @@ def test_what_cannot_be_met_is_refused_in_one_line_before_training(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("precious")
-    monkeypatch.setattr("experiments.run.run_all", lambda *_: pytest.fail("training started"))
+    monkeypatch.setattr("experiments.demo.run.run_all", lambda *_: pytest.fail("training started"))
     assert main(["demo", *arguments]) == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -120,7 +120,7 @@ def test_a_framework_that_is_not_installed_is_named_with_the_way_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "experiments.trainers.torch", raising=False)
+    monkeypatch.delitem(sys.modules, "experiments.demo.trainers.torch", raising=False)
     assert main([*TINY, "--out", str(tmp_path)]) == 2
     assert "zenith-lr[torch]" in capsys.readouterr().err
 

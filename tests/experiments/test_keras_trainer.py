@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from experiments.data import Data
+from experiments.demo.record import Record, Settings
+from experiments.demo.schedules import METHODS, MULTIPLIERS
+from experiments.demo.trainers import KERAS_BACKENDS, load_trainer
 from experiments.errors import RequestError
-from experiments.record import Record, Settings
-from experiments.schedules import METHODS, MULTIPLIERS
-from experiments.trainers import KERAS_BACKENDS, load_trainer
 from tests.oracle import algorithm_1
 
 keras = pytest.importorskip("keras", reason="the Keras trainer needs Keras 3")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from experiments.data import Data
-from experiments.record import Settings
-from experiments.schedules import METHODS, MULTIPLIERS
-from experiments.trainers import load_trainer
+from experiments.demo.record import Settings
+from experiments.demo.schedules import METHODS, MULTIPLIERS
+from experiments.demo.trainers import load_trainer
 from tests.oracle import algorithm_1
 
 pytest.importorskip("optax", reason="optax is not installed")
@@ -63,7 +63,7 @@ def test_a_run_reports_every_step_and_is_evaluated_at_the_end():
 
 
 def test_a_method_is_compiled_once_for_all_seeds():
-    from experiments.trainers import optax as trainer
+    from experiments.demo.trainers import optax as trainer
 
     run("zenith", seed=0)
     compiled = trainer._train_step._cache_size()

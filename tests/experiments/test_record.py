@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.data import Data
-from experiments.models import initial_parameters
-from experiments.record import EVALUATIONS, Settings
+from experiments.demo.models import initial_parameters
+from experiments.demo.record import EVALUATIONS, Settings
 
 
 def blank(train: int) -> Data:

@@ -13,8 +13,8 @@ pytest.importorskip("rich", reason="the progress bars need rich: zenith-lr[exper
 from rich.console import Console
 
 from experiments.data import Data
-from experiments.record import Evaluation, Record, Settings
-from experiments.run import run_all
+from experiments.demo.record import Evaluation, Record, Settings
+from experiments.demo.run import run_all
 
 _X, _Y = np.zeros((4, 2, 2, 1), np.float32), np.zeros(4, np.int64)
 DATA = Data("blank", _X, _Y, _X, _Y)

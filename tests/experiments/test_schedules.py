@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.schedules import MULTIPLIERS, constant, cosine, step_decay
+from experiments.demo.schedules import MULTIPLIERS, constant, cosine, step_decay
 
 budgets = st.integers(1, 10**6)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from experiments.data import Data
-from experiments.record import Record, Settings
-from experiments.schedules import METHODS, MULTIPLIERS
+from experiments.demo.record import Record, Settings
+from experiments.demo.schedules import METHODS, MULTIPLIERS
 from tests.oracle import algorithm_1
 
 torch = pytest.importorskip("torch", reason="the torch trainer needs PyTorch")
 
-from experiments.trainers.torch import train  # noqa: E402 (only where PyTorch is)
+from experiments.demo.trainers.torch import train  # noqa: E402 (only where PyTorch is)
 
 SETTINGS = Settings(window=4, lr=0.1, epochs=3, batch=8)
 

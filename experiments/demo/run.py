@@ -13,7 +13,7 @@ from rich.progress import (
 )
 
 from experiments.data import Data
-from experiments.record import Record, Settings, Trainer
+from experiments.demo.record import Record, Settings, Trainer
 
 
 def run_all(

@@ -4,8 +4,8 @@ import importlib
 import os
 import sys
 
+from experiments.demo.record import Trainer
 from experiments.errors import RequestError
-from experiments.record import Trainer
 
 FRAMEWORKS = {
     "torch": "'zenith-lr[torch]'",
@@ -16,7 +16,7 @@ KERAS_BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def load_trainer(framework: str, backend: str | None = None) -> Trainer:
-    """The `train` function of `experiments.trainers.<framework>`.
+    """The `train` function of `experiments.demo.trainers.<framework>`.
 
     Args:
       framework: a key of `FRAMEWORKS`.
@@ -29,7 +29,7 @@ def load_trainer(framework: str, backend: str | None = None) -> Trainer:
     if backend is not None:
         _choose_backend(framework, backend)
     try:
-        module = importlib.import_module(f"experiments.trainers.{framework}")
+        module = importlib.import_module(f"experiments.demo.trainers.{framework}")
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.split(".")[0] in ("experiments", "zenith"):
             raise

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from experiments.demo.record import Record, Step
+from experiments.demo.tables import LABELS
 from experiments.files import replace
-from experiments.record import Record, Step
-from experiments.tables import LABELS
 
 _Curve = NDArray[np.float64]
 _POINTS = 300  # of a curve: more cannot be seen, and make the SVG heavy

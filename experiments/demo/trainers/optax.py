@@ -14,9 +14,16 @@ from flax import nnx
 from numpy.typing import NDArray
 
 from experiments.data import CLASSES, Data
-from experiments.models import CHANNELS, EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
-from experiments.record import Evaluation, Record, Settings, Step
-from experiments.schedules import MULTIPLIERS
+from experiments.demo.models import (
+    CHANNELS,
+    EPSILON,
+    KEEP,
+    KERNEL,
+    POOLED_BLOCKS,
+    initial_parameters,
+)
+from experiments.demo.record import Evaluation, Record, Settings, Step
+from experiments.demo.schedules import MULTIPLIERS
 from zenith.optax import ZenithState, grad_norm, zenith
 
 _EVALUATED_AT_ONCE = 1000
@@ -32,7 +39,7 @@ def train(
     seed: int,
     on_step: Callable[[int], None],
 ) -> Record:
-    """Train the demo's network; see `experiments.record.Trainer`."""
+    """Train the demo's network; see `experiments.demo.record.Trainer`."""
     record = Record("optax", method, seed)
     total_steps = settings.total_steps(data)
     graphs, state = _start(data, method, settings, seed)

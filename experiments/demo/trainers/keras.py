@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.data import CLASSES, Data
-from experiments.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
-from experiments.record import Evaluation, Record, Settings, Step
-from experiments.schedules import MULTIPLIERS
+from experiments.demo.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
+from experiments.demo.record import Evaluation, Record, Settings, Step
+from experiments.demo.schedules import MULTIPLIERS
 from zenith.keras import ZenithSGD, export_state
 
 _EVALUATED_AT_ONCE = 1000
@@ -34,7 +34,7 @@ def train(
     seed: int,
     on_step: Callable[[int], None],
 ) -> Record:
-    """Train the demo's network; see `experiments.record.Trainer`.
+    """Train the demo's network; see `experiments.demo.record.Trainer`.
 
     The rivals run on the same optimizer, with a window that never fills: their learning rate is the
     schedule's, and the norm that is recorded of them is measured inside their time. So `seconds`

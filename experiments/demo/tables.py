@@ -11,8 +11,8 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
+from experiments.demo.record import Record
 from experiments.files import replace_text
-from experiments.record import Record
 
 LABELS = {"zenith": "ZENITH", "constant": "constant", "cosine": "cosine", "step": "step decay"}
 _HEADERS = ("method", "test accuracy, %", "training loss", "seconds", "ms a step")

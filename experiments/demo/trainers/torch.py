@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from experiments.data import CLASSES, Data
-from experiments.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
-from experiments.record import Evaluation, Record, Settings, Step
-from experiments.schedules import MULTIPLIERS
+from experiments.demo.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
+from experiments.demo.record import Evaluation, Record, Settings, Step
+from experiments.demo.schedules import MULTIPLIERS
 from zenith.torch import Zenith, grad_norm
 
 _EVALUATED_AT_ONCE = 1000
@@ -28,7 +28,7 @@ def train(
     seed: int,
     on_step: Callable[[int], None],
 ) -> Record:
-    """Train the demo's network on the CPU; see `experiments.record.Trainer`."""
+    """Train the demo's network on the CPU; see `experiments.demo.record.Trainer`."""
     with _one_thread():
         return _train(data, method, settings, seed, on_step)
 
