@@ -37,12 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _diagnose(source: str, window: int | None) -> None:
     from zenith.diagnose import diagnose
+    from zenith.log import read_log
 
-    findings = diagnose(source, window=window)
+    run = read_log(source, window=window).complete()
+    findings = diagnose(run)
     for finding in findings:
         print(f"{finding.code}\n  {finding.seen}\n  {finding.advice}")
     if not findings:
-        print("Nothing to report: the norm falls, and the learning rate with it.")
+        print(f"Nothing to report: the learning rate is {run.scale[-1]:.0%} of eta_0.")
 
 
 def _plot(source: str, window: int | None, output: str) -> None:

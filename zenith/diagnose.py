@@ -32,6 +32,13 @@ class Finding(NamedTuple):
         return f"{self.code}: {self.seen} {self.advice}"
 
 
+_WINDOW_UNKNOWN = Finding(
+    "window-unknown",
+    "The log has neither the window W nor the mean of the norms: nothing follows from it.",
+    "Pass window= (--window), or write the log with zenith.log.LogWriter.",
+)
+
+
 def diagnose(
     source: Log | Mapping[str, Any] | str | PathLike[str], *, window: int | None = None
 ) -> list[Finding]:
@@ -45,6 +52,7 @@ def diagnose(
     - `rising`: since the window was full, the mean of the norms was 1.2 times larger in the last
       quarter of the steps than in the second.
     - `noise-floor`: W steps or more after that, the mean is still above 0.8 of the zenith.
+    - `window-unknown`: the log has neither W nor the means, so that nothing can be told.
     - `sampled`: the log lacks norms, so that spikes cannot be told.
 
     With spikes in the run, `noise-floor` and `rising` judge it without them.
@@ -68,24 +76,21 @@ def diagnose(
     log = read_log(source, window=window)
     run = log.complete()
     findings: list[Finding | None] = [_skipped(run)]
-    if _is_full(run):
+    if run.peak[-1] > 0:
         cleaned, spike = _without_spikes(run)
-        findings += [spike, _floor(run), _trend(cleaned), _sampled(run)]
-    else:
+        findings += [spike, _floor(run), _trend(cleaned)]
+    elif run.peak[-1] == 0:
         findings.append(_window_not_full(run))
+    elif run.unit == "step" and not run.window[-1]:
+        findings.append(_WINDOW_UNKNOWN)
+    findings.append(_sampled(run))
     return [finding for finding in findings if finding is not None]
-
-
-def _is_full(run: Log) -> bool:
-    return bool(run.peak[-1] > 0)
 
 
 def _window_not_full(run: Log) -> Finding | None:
     window = int(run.window[-1])
-    if run.unit == "epoch" or not (run.peak[-1] == 0 or window):
-        return None
     seen = int(run.step[-1] - run.skipped[-1])
-    if window and seen >= window:  # a log without means, or norms that are all 0
+    if window and seen >= window:  # of norms that are all 0
         return None
     return Finding(
         "window-not-full",
@@ -131,10 +136,12 @@ def _without_spikes(run: Log) -> tuple[Log, Finding | None]:
         return run, None
     largest = spikes[np.argmax(run.grad_norm[spikes])]
     norm, usual = run.grad_norm[largest], typical[np.argmax(run.grad_norm[spikes])]
-    others = f", and {len(spikes) - 1} more" if len(spikes) > 1 else ""
+    which = f"The norm of step {run.step[largest]} has"
+    if len(spikes) > 1:
+        which = f"The norms of step {run.step[largest]} and of {len(spikes) - 1} more have"
     return cleaned, Finding(
         "spike",
-        f"The norm of step {run.step[largest]}{others} has pinned the zenith: {norm:.3g} where "
+        f"{which} pinned the zenith: {norm:.3g} where "
         f"{usual:.3g} is typical. It is {run.peak[-1]:.3g} instead of {cleaned.peak[-1]:.3g}, and "
         f"every later learning rate is {damage:.0%} lower than without.",
         "Find what the batch holds; spike_factor=10.0 keeps one norm from counting for more than "
