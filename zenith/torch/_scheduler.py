@@ -566,4 +566,5 @@ def _like(values: list[float], optimizer: Optimizer) -> list[LR]:
 
 
 def _on_host(state: Any) -> Any:
-    return type(state)(*(f.cpu().numpy() if isinstance(f, Tensor) else f for f in state))
+    # A copy: the tensors of a device change in place.
+    return type(state)(*(f.cpu().numpy().copy() if isinstance(f, Tensor) else f for f in state))
