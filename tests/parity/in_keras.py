@@ -15,15 +15,8 @@ from tests.parity.worker import Norms, Portable, Trace
 from zenith.keras import Zenith, ZenithSGD, _optimizer, export_state, import_state
 
 BACKEND = keras.backend.backend()
-if BACKEND == "torch":
-    import torch
-
-    torch.set_num_threads(1)
 if BACKEND == "tensorflow":
     import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 class KerasRun:
@@ -57,6 +50,9 @@ class KerasRun:
         except ValueError:
             assert self._everything() == before
             raise
+
+    def bytes_held(self) -> int:
+        return sum(np.asarray(field.numpy()).nbytes for field in self._optimizer._history)
 
     def _everything(self) -> list[bytes]:
         return [np.asarray(variable.numpy()).tobytes() for variable in self._optimizer.variables]

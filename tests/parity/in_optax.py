@@ -47,6 +47,9 @@ class OptaxRun:
     def take(self, portable: Mapping[str, Any]) -> None:
         self._state = import_state(self._state, portable)
 
+    def bytes_held(self) -> int:
+        return sum(field.nbytes for field in self._state.zenith)
+
 
 MODES = {
     "eager": lambda window: OptaxRun(window, "eager"),

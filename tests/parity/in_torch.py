@@ -13,7 +13,8 @@ from tests.parity.problem import LEARNING_RATE, WINDOW, Problem
 from tests.parity.worker import Norms, Portable, Trace
 from zenith.torch import Zenith, export_state, import_state
 
-torch.set_num_threads(1)
+# Past the limit torch goes on without compiling, which would not be the mode that is named.
+torch._dynamo.config.fail_on_recompile_limit_hit = True
 
 
 class TorchRun:
@@ -52,6 +53,9 @@ class TorchRun:
         except ValueError:
             assert self._everything() == before
             raise
+
+    def bytes_held(self) -> int:
+        return sum(field.nbytes for field in self._scheduler._history.state)
 
     def _everything(self) -> Any:
         return self._scheduler.state_dict(), [float(lr) for lr in self._scheduler.get_last_lr()]

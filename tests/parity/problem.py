@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-LEARNING_RATE = 0.2
+LEARNING_RATE = 0.05
 WINDOW = 50
 _BATCH = 32
 _SHAPES = ((64, 32), (32,), (32, 10), (10,))

@@ -41,6 +41,8 @@ class Run(Protocol):
 
     def take(self, portable: Mapping[str, Any]) -> None: ...
 
+    def bytes_held(self) -> int: ...
+
 
 class Worker(NamedTuple):
     """A framework: the module with its `MODES` and its `train`, and the backend of Keras."""
@@ -96,8 +98,14 @@ class Workers(ExitStack):
 
 
 def _start(backend: str | None) -> None:
-    os.environ |= {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    # The nets are tiny; more threads only wait for each other.
+    os.environ |= dict.fromkeys(
+        ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+    )
+    os.environ |= {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    }
     if backend is not None:
         os.environ["KERAS_BACKEND"] = backend
 
@@ -121,16 +129,18 @@ def replay(
     return Trace(*(np.concatenate(fields) for fields in zip(*traces, strict=True))), states
 
 
-def time_replay(module: str, mode: str, norms: Norms, start: Portable, rounds: int) -> list[float]:
-    """Seconds a step, round by round, of a run that is compiled and has a full window."""
+def time_replay(
+    module: str, mode: str, norms: Norms, start: Portable, rounds: int
+) -> tuple[list[float], int]:
+    """CPU seconds a step, round by round, once everything is compiled; bytes of the state."""
     run = _run(module, mode, start["window"])
     run.take(start)
     seconds = []
     for _ in range(rounds + 1):
-        begin = time.perf_counter()
+        begin = time.process_time()
         run.advance(norms)
-        seconds.append((time.perf_counter() - begin) / len(norms))
-    return seconds[1:]
+        seconds.append((time.process_time() - begin) / len(norms))
+    return seconds[1:], run.bytes_held()
 
 
 @functools.cache  # a run that is compiled stays so
