@@ -47,6 +47,9 @@ class OptaxRun:
     def take(self, portable: Mapping[str, Any]) -> None:
         self._state = import_state(self._state, portable)
 
+    def everything(self) -> object:
+        return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(self._state)]
+
     def bytes_held(self) -> int:
         return sum(field.nbytes for field in self._state.zenith)
 
