@@ -25,7 +25,7 @@ class GeN(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Bu and Xu, arXiv 2407.02772, equation 4 and Algorithm 1.
+    Source: Bu and Xu, Gradient Descent with Generalized Newton's Method, arXiv 2407.02772.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ METHODS = (
     by_hand(
         "gen",
         "GeN",
-        "arXiv 2407.02772, eq. 4",
+        "arXiv 2407.02772",
         lambda model, plan: GeN(model.parameters(), plan.lr, weight_decay=plan.weight_decay),
         needs="probes",
         probes=0.5,
