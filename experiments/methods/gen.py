@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from experiments.methods._by_hand import by_hand
-from experiments.methods._one_step_size import Closure, OneStepSize, Params, check, finite
+from experiments.methods._one_step_size import Closure, OneStepSize, Params, check, dot, finite
 
 
 class GeN(OneStepSize):
@@ -48,6 +48,9 @@ class GeN(OneStepSize):
         returned, loss = self._evaluate(closure)
         params, grads = self._gradients()
         if not params:
+            return returned
+        if not finite(loss, dot(grads, grads)):
+            self._skip()
             return returned
         eta = self._get("eta")
         if self._get("steps") % self._get("every") == 0:
