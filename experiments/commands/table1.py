@@ -5,7 +5,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.arguments import method_names, whole, writable_folder
+from experiments.commands.arguments import check_methods, names, whole
+from experiments.commands.reading import writable_folder
 from experiments.errors import RequestError
 
 
@@ -20,14 +21,13 @@ def add_to(commands: Any) -> None:
     table1.set_defaults(command=_table1)
     table1.add_argument(
         "--methods",
-        type=method_names,
+        type=names,
         default="all",
         metavar="NAME,...",
         help="names as in `list`, or all (the default): ZENITH and every automatic method",
     )
     table1.add_argument("--batch", type=whole, default=128, help="default: %(default)s")
     table1.add_argument("--rounds", type=whole, default=11, help="default: %(default)s")
-    table1.add_argument("--threads", type=whole, help="of PyTorch; default: its own choice")
     table1.add_argument(
         "--data-dir",
         type=Path,
@@ -44,52 +44,47 @@ def _table1(options: argparse.Namespace) -> None:
         import torch
         from rich.console import Console
 
-        from experiments.demo.run import bars
+        from benchmarks.models import vgg19
         from experiments.methods import METHODS
+        from experiments.progress import bars
         from experiments.table1.figure import write_picture
         from experiments.table1.measure import SGD, measure
-        from benchmarks.models import vgg19
         from experiments.table1.tables import summarize, terminal_table, write_tables
     except ModuleNotFoundError as error:
         raise RequestError(
             f"table1 needs {error.name}: pip install 'zenith-lr[experiments]'"
         ) from error
 
-    names = options.methods
-    if names == ["all"]:
-        names = [name for name, method in METHODS.items() if method.kind != "schedule"]
-    names = list(dict.fromkeys([SGD, *names]))
-    for name in names:
-        if name not in METHODS:
-            raise RequestError(
-                f"--methods must be names among {', '.join(METHODS)}. Received: {name}"
-            )
+    chosen = check_methods(options.methods, METHODS)
+    if chosen == ["all"]:
+        chosen = [name for name, method in METHODS.items() if method.kind != "schedule"]
+    chosen = list(dict.fromkeys([SGD, *chosen]))
     out = writable_folder(options.out)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
     x, y = _images(options.data_dir, options.batch)
 
     console = Console()
-    threads = torch.get_num_threads()
     title = (
         f"VGG-19 with BatchNorm, 32 x 32, batch {options.batch}, PyTorch {torch.__version__}, "
-        f"CPU, {threads} thread" + ("s" if threads > 1 else "")
+        "one CPU thread"
     )
     console.print(title, highlight=False)
     torch.manual_seed(0)
     with bars(console) as progress:
-        task = progress.add_task("warming up", total=len(names) * (options.rounds + 1))
+        task = progress.add_task("warming up", total=len(chosen) * (options.rounds + 1))
 
         def on_step(name: str) -> None:
             progress.update(task, advance=1, description=name)
 
-        costs = measure(names, vgg19(), x, y, options.rounds, on_step)
+        costs = measure(chosen, vgg19(), x, y, options.rounds, on_step)
 
     rows = summarize(costs)
     console.print(terminal_table(rows, "Median (quartiles) over the rounds"))
     command = shlex.join(
-        ["python", "-m", "experiments", "table1", f"--methods={','.join(options.methods)}"]
-        + [f"--batch={options.batch}", f"--rounds={options.rounds}", f"--threads={threads}"]
+        [
+            *("python", "-m", "experiments", "table1"),
+            *(f"--methods={','.join(options.methods)}", f"--batch={options.batch}"),
+            f"--rounds={options.rounds}",
+        ]
     )
     paths = write_tables(rows, title, options.rounds, command, out)
     paths += write_picture(rows, title, out)

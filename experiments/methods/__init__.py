@@ -27,6 +27,7 @@ from experiments.methods._method import Batch as Batch
 from experiments.methods._method import Method as Method
 from experiments.methods._method import Plan as Plan
 from experiments.methods._method import Training as Training
+from experiments.methods._state import state_size as state_size
 
 # Automatic methods by the year of their paper.
 _MODULES = (
@@ -52,4 +53,13 @@ METHODS: dict[str, Method] = {
     method.name: method for module in _MODULES for method in module.METHODS
 }
 
-__all__ = ["METHODS", "Batch", "Method", "ModelBatch", "Plan", "Training", "without_trace"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Method",
+    "ModelBatch",
+    "Plan",
+    "Training",
+    "state_size",
+    "without_trace",
+]

@@ -1,16 +1,16 @@
 """Time and state of every method on one network, in rounds, so that all see the same machine."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from time import process_time
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from experiments.methods import METHODS, ModelBatch, Plan, Training
+from experiments.methods import METHODS, ModelBatch, Plan, state_size
+from experiments.threads import one_thread
 
 SGD = "constant"  # among the methods: plain SGD, without momentum
 # No step size is logged, where telling it takes a copy of the weights. The budget is never reached.
@@ -23,9 +23,9 @@ class Cost:
     """What was measured of one method; one value a round."""
 
     method: str
-    step_seconds: list[float] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)  # of processor time, as all
     own_seconds: list[float] = field(default_factory=list)  # of it outside forward and backward
-    state: float = 0.0  # bytes kept between steps, over the bytes of the parameters
+    state: float = 0.0  # kept between steps, in sizes of the parameters
 
 
 def measure(
@@ -36,10 +36,11 @@ def measure(
     rounds: int,
     on_step: Callable[[str], None],
 ) -> list[Cost]:
-    """Step every method once a round, in an order drawn anew for each.
+    """Step every method once a round, in an order drawn anew for each, on one thread.
 
     All methods step the same weights, which are put back before each step: only what a method
-    remembers is its own.
+    remembers is its own. The time is that of the processor, which on one thread is that of the
+    clock on an idle machine, and on a busy one leaves out what others took.
 
     Args:
       methods: names in `METHODS`, `SGD` among them.
@@ -49,6 +50,18 @@ def measure(
       rounds: of which one more is run first, and left out.
       on_step: called with the name of a method when its part of a round is done.
     """
+    with one_thread():
+        return _measure(methods, network, x, y, rounds, on_step)
+
+
+def _measure(
+    methods: Sequence[str],
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    rounds: int,
+    on_step: Callable[[str], None],
+) -> list[Cost]:
     trainings = {name: METHODS[name].start(network, _PLAN) for name in methods}
     costs = {name: Cost(name) for name in methods}
     start = [p.detach().clone() for p in network.parameters()]
@@ -62,18 +75,17 @@ def measure(
                     for p, value in zip(network.parameters(), start, strict=True):
                         p.copy_(value)
                 batch = _TimedBatch(network, x, y)
-                begin = _now(x.device)
+                begin = process_time()
                 trainings[name].step(batch)
-                seconds = _now(x.device) - begin
+                seconds = process_time() - begin
                 step += seconds / steps
                 own += (seconds - batch.gradient_seconds) / steps
             if count > 0:
                 costs[name].step_seconds.append(step)
                 costs[name].own_seconds.append(own)
             on_step(name)
-    parameters = sum(p.nbytes for p in network.parameters())
     for name, training in trainings.items():
-        costs[name].state = state_bytes(training, network) / parameters
+        costs[name].state = state_size(training, network)
     return list(costs.values())
 
 
@@ -82,58 +94,10 @@ class _TimedBatch(ModelBatch):
 
     def __init__(self, network: nn.Module, x: Tensor, y: Tensor) -> None:
         super().__init__(network, lambda: cross_entropy(network(x), y))
-        self._device = x.device
         self.gradient_seconds = 0.0
 
     def gradient(self) -> Tensor:
-        begin = _now(self._device)
+        begin = process_time()
         loss = super().gradient()
-        self.gradient_seconds += _now(self._device) - begin
+        self.gradient_seconds += process_time() - begin
         return loss
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
-def state_bytes(training: Training, network: nn.Module) -> int:
-    """Bytes of every tensor and array that `training` holds beside the network's own."""
-    seen: set[int] = set()
-    storages: dict[int, int] = {}
-    own = {id(network)}
-    for tensor in (*network.parameters(), *network.buffers()):
-        storages[_storage(tensor)] = 0
-        if isinstance(tensor, nn.Parameter) and tensor.grad is not None:
-            storages[_storage(tensor.grad)] = 0
-
-    def walk(value: Any) -> None:
-        if id(value) in seen or id(value) in own:
-            return
-        seen.add(id(value))
-        if isinstance(value, Tensor):
-            storages.setdefault(_storage(value), value.untyped_storage().nbytes())
-        elif isinstance(value, np.ndarray):
-            storages.setdefault(value.__array_interface__["data"][0], value.nbytes)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                walk(key)
-                walk(item)
-        elif isinstance(value, list | tuple | set):
-            for item in value:
-                walk(item)
-        elif hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value):
-            walk(vars(value))
-
-    walk(training)
-    return sum(storages.values())
-
-
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
-
-
-def callable_only(value: object) -> bool:
-    """Functions and methods: their attributes are code, not state."""
-    return callable(value) and not isinstance(value, nn.Module)

@@ -14,14 +14,14 @@ from experiments.files import replace_text
 from experiments.methods import METHODS
 from experiments.table1.measure import SGD, Cost
 
-_HEADERS = ("method", "ms a step", "extra time over SGD, %", "state / parameters", "extra forwards")
+_HEADERS = ("method", "ms a step", "extra time over SGD, %", "state", "extra forwards")
 _NOTES = (
-    "Median (quartiles) over {rounds} rounds. The extra time is that of a method outside the "
-    "forward and backward pass that every method shares, less SGD's, over a whole step of SGD in "
-    "the same round: the scatter of the passes would hide what is compared. State is every tensor "
-    "kept between two steps, in sizes of the parameters; methods that probe hold one copy of the "
-    "weights more while they do. The paper's own Table 1 is not at hand: its text could not be "
-    "read here, so there is no column for it."
+    "Median (quartiles) over {rounds} rounds, in processor time. The extra time is that of a "
+    "method outside the forward and backward pass that every method shares, less SGD's, over a "
+    "whole step of SGD in the same round: the scatter of the passes would hide what is compared. "
+    "State is every tensor kept between two steps, in sizes of the parameters; methods that probe "
+    "hold one copy of the weights more while they do. The paper's own Table 1 is not at hand: its "
+    "text could not be read here, so there is no column for it."
 )
 
 
