@@ -1,0 +1,78 @@
+"""Keypoint R-CNN and Mask R-CNN on COCO, at the paper's scale and at a laptop's.
+
+Networks, data and the batch of 16 are the paper's; "ours" is what its text at hand does not say
+(docs/paper-scale.md). On a laptop a part of COCO is enough to see all of it work: from so few
+images no network learns to find anything in others.
+"""
+
+from experiments.tasks.vision.detection import DetectionRecipe, DetectionTask
+from experiments.tasks.vision.rcnn import keypoint_rcnn, mask_rcnn
+from experiments.tasks.vision.small_rcnn import small_keypoint_rcnn, small_mask_rcnn
+
+_PUBLISHED = (118_287, 5_000)
+_KEYPOINTS = "keypoint_map50"
+_MASKS = "mask_map50"
+
+
+class _KeypointRcnn(DetectionTask):
+    recipe = DetectionRecipe(
+        annotations="person_keypoints",
+        published=_PUBLISHED,
+        network=keypoint_rcnn,
+        metrics={"box_map50": "bbox", _KEYPOINTS: "keypoints"},
+    )
+
+
+class _MaskRcnn(DetectionTask):
+    recipe = DetectionRecipe(
+        annotations="instances",
+        published=_PUBLISHED,
+        network=mask_rcnn,
+        metrics={"box_map50": "bbox", _MASKS: "segm"},
+    )
+
+
+class _SmallKeypointRcnn(DetectionTask):
+    recipe = _KeypointRcnn.recipe._replace(published=None, network=small_keypoint_rcnn)
+
+
+class _SmallMaskRcnn(DetectionTask):
+    recipe = _MaskRcnn.recipe._replace(published=None, network=small_mask_rcnn)
+
+
+TASKS = (
+    _KeypointRcnn(
+        "keypoint-rcnn",
+        "COCO, Keypoint R-CNN",
+        "paper",
+        epochs=46,  # ours: that of torchvision's references
+        batch=16,
+        metric=_KEYPOINTS,
+    ),
+    _MaskRcnn(
+        "mask-rcnn",
+        "COCO, Mask R-CNN",
+        "paper",
+        epochs=26,  # ours: that of torchvision's references
+        batch=16,
+        metric=_MASKS,
+    ),
+    _SmallKeypointRcnn(
+        "keypoint-rcnn",
+        "COCO (128 px), small Keypoint R-CNN",
+        "laptop",
+        epochs=20,
+        batch=4,
+        metric=_KEYPOINTS,
+        held_out=0.2,
+    ),
+    _SmallMaskRcnn(
+        "mask-rcnn",
+        "COCO (128 px), small Mask R-CNN",
+        "laptop",
+        epochs=20,
+        batch=4,
+        metric=_MASKS,
+        held_out=0.2,
+    ),
+)
