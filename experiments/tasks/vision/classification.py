@@ -17,7 +17,6 @@ from experiments.tasks._l2 import l2_term
 from experiments.tasks._order import held_out, image_generator, indices
 from experiments.tasks._prefetch import prefetched, usable_cores
 from experiments.tasks._task import WHOLE, Split, Task
-from experiments.tasks.vision._evaluating import evaluating
 from experiments.tasks.vision._extra import vision_extra
 from experiments.tasks.vision.augment import Preparation
 from experiments.tasks.vision.pictures import Pictures
@@ -124,6 +123,7 @@ class Classification:
         loss = functional.cross_entropy(model(images), labels)
         return loss + l2_term(model, self.task.l2) if self.task.l2 else loss
 
+    @torch.no_grad()
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
         """Accuracy in [0, 1] and mean cross-entropy in nats, without the L2 term."""
         pictures, chosen = self.splits[split]
@@ -131,11 +131,10 @@ class Classification:
         workers = usable_cores() if pictures.in_files and len(batches) > _FEW else 0
         device = next(model.parameters()).device
         loss, right = 0.0, 0
-        with evaluating(model):
-            for images, labels in prefetched(partial(self._part, split), batches, workers):
-                logits = model(images.to(device)).float().cpu()
-                loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-                right += int((logits.argmax(1) == labels).sum())
+        for images, labels in prefetched(partial(self._part, split), batches, workers):
+            logits = model(images.to(device)).float().cpu()
+            loss += functional.cross_entropy(logits, labels, reduction="sum").item()
+            right += int((logits.argmax(1) == labels).sum())
         return {"loss": loss / len(chosen), "accuracy": right / len(chosen)}
 
     def _part(self, split: Split, number: int) -> tuple[Tensor, Tensor]:

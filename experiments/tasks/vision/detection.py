@@ -16,7 +16,6 @@ from experiments.tasks._l2 import l2_term
 from experiments.tasks._order import held_out, image_generator, indices
 from experiments.tasks._prefetch import prefetched, usable_cores
 from experiments.tasks._task import WHOLE, Split, Task
-from experiments.tasks.vision._evaluating import evaluating
 from experiments.tasks.vision._extra import vision_extra
 from experiments.tasks.vision.coco import Annotations, Coco, CocoPart, coco
 from experiments.tasks.vision.map50 import Overlap, map50
@@ -66,6 +65,8 @@ class Detection:
         self.task = task
         self.train = parts.train
         usable = self.train.trainable()
+        if not len(usable):
+            raise RequestError(f"{task.name}: none of the training images has anything to learn")
         trained_on, validation = held_out(np.zeros_like(usable), task.held_out)
         self.trained_on = usable[trained_on]
         self.splits: dict[Split, tuple[CocoPart, NDArray[np.int64]]] = {
@@ -108,6 +109,7 @@ class Detection:
         loss = torch.stack(list(losses.values())).sum()
         return loss + l2_term(model, self.task.l2) if self.task.l2 else loss
 
+    @torch.no_grad()
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
         """Each mAP50 in [0, 1]; no loss, which these networks have in training mode only."""
         part, chosen = self.splits[split]
@@ -116,14 +118,13 @@ class Detection:
         metrics = self.task.recipe.metrics
         found: dict[str, list[dict[str, Any]]] = {name: [] for name in metrics}
         truth = part.ground_truth(chosen)
-        with evaluating(model):
-            # One by one: in a batch, the size of an image would depend on the others.
-            pictures = prefetched(partial(_picture, part, chosen), range(len(chosen)), workers)
-            for picture, image in zip(pictures, truth["images"], strict=True):
-                (output,) = model([picture.to(device)])
-                output = {key: value.cpu() for key, value in output.items()}
-                for name, overlap in metrics.items():
-                    found[name] += _detections(image["id"], output, overlap)
+        # One by one: in a batch, the size of an image would depend on the others.
+        pictures = prefetched(partial(_picture, part, chosen), range(len(chosen)), workers)
+        for picture, image in zip(pictures, truth["images"], strict=True):
+            (output,) = model([picture.to(device)])
+            output = {key: value.cpu() for key, value in output.items()}
+            for name, overlap in metrics.items():
+                found[name] += _detections(image["id"], output, overlap)
         return {name: map50(truth, found[name], overlap) for name, overlap in metrics.items()}
 
 

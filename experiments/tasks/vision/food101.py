@@ -29,10 +29,16 @@ def food101(folder: Path | None) -> Sets:
             existing_folder(
                 "food101", [folder / "food-101" / part], "torchvision's layout of Food-101"
             )
-    return Sets(_part(folder, "train"), _part(folder, "test"))
+    (train, classes), (test, tested) = _part(folder, "train"), _part(folder, "test")
+    if classes != tested:
+        raise RequestError(
+            f"{folder / 'food-101' / 'meta'}: expected the same classes in train.json and "
+            f"test.json, found {len(set(classes) ^ set(tested))} in one of them alone"
+        )
+    return Sets(train, test)
 
 
-def _part(folder: Path, split: str) -> PictureFiles:
+def _part(folder: Path, split: str) -> tuple[PictureFiles, list[str]]:
     from torchvision.datasets import Food101
 
     listed_in = folder / "food-101" / "meta" / f"{split}.json"
@@ -46,4 +52,4 @@ def _part(folder: Path, split: str) -> PictureFiles:
             f"{listed_in}: expected the images of each class of Food-101: "
             f"{' '.join(str(error).split())}"
         ) from error
-    return PictureFiles(files_that_exist(paths, listed_in), labels)
+    return PictureFiles(files_that_exist(paths, listed_in), labels), found.classes
