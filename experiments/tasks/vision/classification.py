@@ -165,5 +165,5 @@ def _check(task: ClassificationTask, sets: Sets) -> None:
         if published is not None and len(pictures.labels) != published:
             raise RequestError(
                 f"{task.name}: expected the {published:,} {part} images of {recipe.data}, found "
-                f"{len(pictures.labels):,}; the setting partial=true takes what is there"
+                f"{len(pictures.labels):,}; --partial takes what is there"
             )

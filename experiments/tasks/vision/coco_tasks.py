@@ -12,6 +12,7 @@ from experiments.tasks.vision.small_rcnn import small_keypoint_rcnn, small_mask_
 _PUBLISHED = (118_287, 5_000)
 _KEYPOINTS = "keypoint_map50"
 _MASKS = "mask_map50"
+_BOXES = "box_map50"
 
 
 class _KeypointRcnn(DetectionTask):
@@ -19,7 +20,7 @@ class _KeypointRcnn(DetectionTask):
         annotations="person_keypoints",
         published=_PUBLISHED,
         network=keypoint_rcnn,
-        metrics={"box_map50": "bbox", _KEYPOINTS: "keypoints"},
+        metrics={_KEYPOINTS: "keypoints", _BOXES: "bbox"},
     )
 
 
@@ -28,7 +29,7 @@ class _MaskRcnn(DetectionTask):
         annotations="instances",
         published=_PUBLISHED,
         network=mask_rcnn,
-        metrics={"box_map50": "bbox", _MASKS: "segm"},
+        metrics={_MASKS: "segm", _BOXES: "bbox"},
     )
 
 

@@ -33,7 +33,7 @@ class DetectionRecipe(NamedTuple):
     annotations: Annotations
     published: tuple[int, int] | None  # images of train2017 and of val2017; None: any number
     network: Callable[[bool], nn.Module]  # from whether its backbone is pretrained
-    metrics: dict[str, Overlap]
+    metrics: dict[str, Overlap]  # the first is the one by which methods are ranked
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _check(task: DetectionTask, parts: Coco) -> None:
         if len(part) != published:
             raise RequestError(
                 f"{task.name}: expected the {published:,} {name} images of COCO 2017, found "
-                f"{len(part):,}; the setting partial=true takes what is there"
+                f"{len(part):,}; --partial takes what is there"
             )
 
 

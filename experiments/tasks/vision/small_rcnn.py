@@ -61,7 +61,7 @@ def _backbone(pretrained: bool) -> nn.Module:
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 
     if pretrained:
-        raise RequestError("pretrained must be false at laptop scale. Received: true")
+        raise RequestError("--pretrained is for the networks of the paper's scale")
     return resnet_fpn_backbone(
         backbone_name="resnet18", weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5
     )
