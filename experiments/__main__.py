@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo, run, sweep
+from experiments.commands import demo, run, sweep, table2
 from experiments.errors import RequestError
 
-_COMMANDS = (demo, run, sweep)
+_COMMANDS = (demo, run, sweep, table2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

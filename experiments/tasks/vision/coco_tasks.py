@@ -10,6 +10,7 @@ from experiments.tasks.vision.rcnn import keypoint_rcnn, mask_rcnn
 from experiments.tasks.vision.small_rcnn import small_keypoint_rcnn, small_mask_rcnn
 
 _PUBLISHED = (118_287, 5_000)
+_FEW = (100, 50)
 _KEYPOINTS = "keypoint_map50"
 _MASKS = "mask_map50"
 _BOXES = "box_map50"
@@ -19,6 +20,7 @@ class _KeypointRcnn(DetectionTask):
     recipe = DetectionRecipe(
         annotations="person_keypoints",
         published=_PUBLISHED,
+        most=(None, None),
         network=keypoint_rcnn,
         metrics={_KEYPOINTS: "keypoints", _BOXES: "bbox"},
     )
@@ -28,17 +30,18 @@ class _MaskRcnn(DetectionTask):
     recipe = DetectionRecipe(
         annotations="instances",
         published=_PUBLISHED,
+        most=(None, None),
         network=mask_rcnn,
         metrics={_MASKS: "segm", _BOXES: "bbox"},
     )
 
 
 class _SmallKeypointRcnn(DetectionTask):
-    recipe = _KeypointRcnn.recipe._replace(published=None, network=small_keypoint_rcnn)
+    recipe = _KeypointRcnn.recipe._replace(published=None, most=_FEW, network=small_keypoint_rcnn)
 
 
 class _SmallMaskRcnn(DetectionTask):
-    recipe = _MaskRcnn.recipe._replace(published=None, network=small_mask_rcnn)
+    recipe = _MaskRcnn.recipe._replace(published=None, most=_FEW, network=small_mask_rcnn)
 
 
 TASKS = (
@@ -65,6 +68,7 @@ TASKS = (
         epochs=20,
         batch=4,
         metric=_KEYPOINTS,
+        window=50,  # of at most 400 steps
         held_out=0.2,
     ),
     _SmallMaskRcnn(
@@ -74,6 +78,7 @@ TASKS = (
         epochs=20,
         batch=4,
         metric=_MASKS,
+        window=50,  # of at most 400 steps
         held_out=0.2,
     ),
 )

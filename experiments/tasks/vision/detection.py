@@ -32,6 +32,7 @@ class DetectionRecipe(NamedTuple):
 
     annotations: Annotations
     published: tuple[int, int] | None  # images of train2017 and of val2017; None: any number
+    most: tuple[int | None, int | None]  # images to use of each; None: all that there are
     network: Callable[[bool], nn.Module]  # from whether its backbone is pretrained
     metrics: dict[str, Overlap]  # the first is the one by which methods are ranked
 
@@ -64,14 +65,15 @@ class Detection:
         _check(task, parts)
         self.task = task
         self.train = parts.train
-        usable = self.train.trainable()
+        train, test = task.recipe.most
+        usable = self.train.trainable()[:train]
         if not len(usable):
             raise RequestError(f"{task.name}: none of the training images has anything to learn")
         trained_on, validation = held_out(np.zeros_like(usable), task.held_out)
         self.trained_on = usable[trained_on]
         self.splits: dict[Split, tuple[CocoPart, NDArray[np.int64]]] = {
             "validation": (parts.train, usable[validation]),
-            "test": (parts.test, np.arange(len(parts.test))),
+            "test": (parts.test, np.arange(len(parts.test))[:test]),
         }
         self.steps_per_epoch = len(self.trained_on) // task.batch
         if self.steps_per_epoch == 0:
