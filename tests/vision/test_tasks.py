@@ -55,6 +55,21 @@ def test_a_minibatch_is_a_pure_function_of_seed_and_step(
     assert not same(first, opened.batch(3, 1 + opened.steps_per_epoch))
 
 
+@pytest.mark.parametrize("name", ["cifar10", "tiny-imagenet"])
+def test_augmentation_is_another_for_each_seed_step_and_image(name: str, data: Path) -> None:
+    count = len(problem(name, "paper", data).trained_on)
+    opened = replace(find(name, "paper"), batch=count, partial=True).open(data)
+
+    def by_image(seed: int, step: int) -> Tensor:
+        """The whole training set, image by image, as that step changes it."""
+        return opened.batch(seed, step)[0][np.argsort(indices(count, count, seed, step))]
+
+    first = by_image(0, 0)
+    for other in (by_image(1, 0), by_image(0, 1)):
+        changed = [not torch.equal(a, b) for a, b in zip(first, other, strict=True)]
+        assert np.mean(changed) > 0.9  # of 162 windows two are the same now and then
+
+
 @EVERY_TASK
 def test_the_parts_of_a_minibatch_are_the_whole(name: str, scale: Scale, data: Path) -> None:
     opened = problem(name, scale, data)
