@@ -161,6 +161,22 @@ def test_a_fresh_network_is_judged_without_changing(name: str, scale: Scale, dat
 
 
 @EVERY_TASK
+def test_mixed_precision_trains_and_judges(name: str, scale: Scale, data: Path) -> None:
+    torch.manual_seed(0)
+    opened = problem(name, scale, data)
+    network = model(opened).train()
+    batch = opened.batch(0, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = opened.loss(network, batch)
+        loss.backward()
+        assert loss.isfinite()
+        assert loss.dtype == torch.float32
+        network.eval()
+        assert opened.evaluate(network, "test").keys() >= {opened.task.metric}
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+@EVERY_TASK
 def test_the_splits_share_no_image_and_leave_none_out(name: str, scale: Scale, data: Path) -> None:
     opened = replace(find(name, scale), batch=BATCH, partial=True).open(data)
     held = opened.splits["validation"][1]
