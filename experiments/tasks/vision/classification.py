@@ -1,6 +1,6 @@
 """Telling classes apart: the problem, and the task that opens it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from experiments.tasks._l2 import l2_term
 from experiments.tasks._order import held_out, image_generator, indices
 from experiments.tasks._prefetch import prefetched, usable_cores
 from experiments.tasks._task import WHOLE, Split, Task
+from experiments.tasks.vision._counts import check_published, steps_per_epoch
 from experiments.tasks.vision._extra import vision_extra
 from experiments.tasks.vision.augment import Preparation
 from experiments.tasks.vision.pictures import Pictures
@@ -38,20 +39,13 @@ class Colours(NamedTuple):
     deviation: tuple[float, float, float]
 
 
-class Published(NamedTuple):
-    """How many images a data set has, where that is known."""
-
-    train: int | None
-    test: int | None
-
-
 class Recipe(NamedTuple):
     """What a task is made of."""
 
     data: str  # in tables: "Food-101"
     classes: int
     find: Callable[[Path | None], Sets]
-    published: Published | None  # None: any number will do
+    published: Mapping[str, int]  # images of "train" and "test", where that is known
     network: Callable[[int], nn.Module]  # from the number of classes
     preparation: Preparation
     colours: Colours
@@ -89,12 +83,7 @@ class Classification:
             "validation": (sets.train, validation),
             "test": (sets.test, np.arange(len(sets.test.labels))),
         }
-        self.steps_per_epoch = len(self.trained_on) // task.batch
-        if self.steps_per_epoch == 0:
-            raise RequestError(
-                f"{task.name}: the batch must be at most {len(self.trained_on)}, the images to "
-                f"train on. Received: {task.batch}"
-            )
+        self.steps_per_epoch = steps_per_epoch(task, len(self.trained_on))
 
     @property
     def images(self) -> dict[str, int]:
@@ -159,11 +148,6 @@ def _check(task: ClassificationTask, sets: Sets) -> None:
             raise RequestError(
                 f"{task.name}: expected {recipe.classes} classes, found {pictures.labels.max() + 1}"
             )
-    if recipe.published is None or task.partial:
-        return
-    for part, pictures, published in zip(Sets._fields, sets, recipe.published, strict=True):
-        if published is not None and len(pictures.labels) != published:
-            raise RequestError(
-                f"{task.name}: expected the {published:,} {part} images of {recipe.data}, found "
-                f"{len(pictures.labels):,}; --partial takes what is there"
-            )
+    if not task.partial:
+        found = {part: len(pictures.labels) for part, pictures in sets._asdict().items()}
+        check_published(task, recipe.data, found, recipe.published)

@@ -9,7 +9,7 @@ from experiments.tasks.vision.detection import DetectionRecipe, DetectionTask
 from experiments.tasks.vision.rcnn import keypoint_rcnn, mask_rcnn
 from experiments.tasks.vision.small_rcnn import small_keypoint_rcnn, small_mask_rcnn
 
-_PUBLISHED = (118_287, 5_000)
+_PUBLISHED = {"train": 118_287, "test": 5_000}
 _FEW = (100, 50)
 _KEYPOINTS = "keypoint_map50"
 _MASKS = "mask_map50"
@@ -37,11 +37,11 @@ class _MaskRcnn(DetectionTask):
 
 
 class _SmallKeypointRcnn(DetectionTask):
-    recipe = _KeypointRcnn.recipe._replace(published=None, most=_FEW, network=small_keypoint_rcnn)
+    recipe = _KeypointRcnn.recipe._replace(published={}, most=_FEW, network=small_keypoint_rcnn)
 
 
 class _SmallMaskRcnn(DetectionTask):
-    recipe = _MaskRcnn.recipe._replace(published=None, most=_FEW, network=small_mask_rcnn)
+    recipe = _MaskRcnn.recipe._replace(published={}, most=_FEW, network=small_mask_rcnn)
 
 
 TASKS = (

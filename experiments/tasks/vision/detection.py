@@ -1,6 +1,6 @@
 """Finding objects and people in photographs: the problem, and the task that opens it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from experiments.tasks._l2 import l2_term
 from experiments.tasks._order import held_out, image_generator, indices
 from experiments.tasks._prefetch import prefetched, usable_cores
 from experiments.tasks._task import WHOLE, Split, Task
+from experiments.tasks.vision._counts import check_published, steps_per_epoch
 from experiments.tasks.vision._extra import vision_extra
 from experiments.tasks.vision.coco import Annotations, Coco, CocoPart, coco
 from experiments.tasks.vision.map50 import Overlap, map50
@@ -31,7 +32,7 @@ class DetectionRecipe(NamedTuple):
     """What a task is made of."""
 
     annotations: Annotations
-    published: tuple[int, int] | None  # images of train2017 and of val2017; None: any number
+    published: Mapping[str, int]  # images of "train" and "test", where that is known
     most: tuple[int | None, int | None]  # images to use of each; None: all that there are
     network: Callable[[bool], nn.Module]  # from whether its backbone is pretrained
     metrics: dict[str, Overlap]  # the first is the one by which methods are ranked
@@ -62,7 +63,9 @@ class Detection:
     """A `Problem`: the losses of torchvision's R-CNN, and mAP50 of boxes and masks or keypoints."""
 
     def __init__(self, task: DetectionTask, parts: Coco) -> None:
-        _check(task, parts)
+        if not task.partial:
+            found = {name: len(part) for name, part in parts._asdict().items()}
+            check_published(task, "COCO 2017", found, task.recipe.published)
         self.task = task
         self.train = parts.train
         train, test = task.recipe.most
@@ -75,12 +78,7 @@ class Detection:
             "validation": (parts.train, usable[validation]),
             "test": (parts.test, np.arange(len(parts.test))[:test]),
         }
-        self.steps_per_epoch = len(self.trained_on) // task.batch
-        if self.steps_per_epoch == 0:
-            raise RequestError(
-                f"{task.name}: the batch must be at most {len(self.trained_on)}, the images to "
-                f"train on. Received: {task.batch}"
-            )
+        self.steps_per_epoch = steps_per_epoch(task, len(self.trained_on))
 
     @property
     def images(self) -> dict[str, int]:
@@ -143,17 +141,6 @@ def mirrored(image: Tensor, target: Target) -> tuple[Tensor, Target]:
         keypoints[keypoints[..., 2] == 0] = 0  # what is not marked lies at (0, 0), as in COCO
         target["keypoints"] = keypoints
     return image.flip(-1), target
-
-
-def _check(task: DetectionTask, parts: Coco) -> None:
-    if task.recipe.published is None or task.partial:
-        return
-    for name, part, published in zip(Coco._fields, parts, task.recipe.published, strict=True):
-        if len(part) != published:
-            raise RequestError(
-                f"{task.name}: expected the {published:,} {name} images of COCO 2017, found "
-                f"{len(part):,}; --partial takes what is there"
-            )
 
 
 def _picture(part: CocoPart, chosen: NDArray[np.int64], number: int) -> Tensor:

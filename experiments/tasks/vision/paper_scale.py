@@ -6,7 +6,7 @@ not say; docs/paper-scale.md gives the reason for each.
 
 from experiments.tasks.vision import networks
 from experiments.tasks.vision.augment import CutAndFlipped, Padded, ShiftedAndFlipped
-from experiments.tasks.vision.classification import ClassificationTask, Colours, Published, Recipe
+from experiments.tasks.vision.classification import ClassificationTask, Colours, Recipe
 from experiments.tasks.vision.food101 import food101
 from experiments.tasks.vision.imagenet100 import imagenet100
 from experiments.tasks.vision.small_sets import cifar10, cifar100, mnist
@@ -22,7 +22,7 @@ class _Mnist(ClassificationTask):
         data="MNIST",
         classes=10,
         find=mnist,
-        published=Published(60_000, 10_000),
+        published={"train": 60_000, "test": 10_000},
         network=networks.efficientnet_b0,
         preparation=Padded(2),  # ours: 32 x 32, no augmentation
         colours=Colours((0.1307,) * 3, (0.3081,) * 3),
@@ -34,7 +34,7 @@ class _Cifar10(ClassificationTask):
         data="CIFAR-10",
         classes=10,
         find=cifar10,
-        published=Published(50_000, 10_000),
+        published={"train": 50_000, "test": 10_000},
         network=networks.vgg19,
         preparation=ShiftedAndFlipped(),  # ours
         colours=Colours((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
@@ -46,7 +46,7 @@ class _Cifar100(ClassificationTask):
         data="CIFAR-100",
         classes=100,
         find=cifar100,
-        published=Published(50_000, 10_000),
+        published={"train": 50_000, "test": 10_000},
         network=networks.resnet50,
         preparation=ShiftedAndFlipped(),  # ours
         colours=Colours((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -58,7 +58,7 @@ class _Food101(ClassificationTask):
         data="Food-101",
         classes=101,
         find=food101,
-        published=Published(75_750, 25_250),
+        published={"train": 75_750, "test": 25_250},
         network=networks.dla34,  # ours: which DLA
         preparation=CutAndFlipped(224, shorter_side=256),  # ours
         colours=IMAGENET_COLOURS,
@@ -70,7 +70,7 @@ class _TinyImageNet(ClassificationTask):
         data="Tiny ImageNet",
         classes=200,
         find=tiny_imagenet,
-        published=Published(100_000, 10_000),
+        published={"train": 100_000, "test": 10_000},
         network=networks.inception_v1,  # ours: which Inception
         preparation=CutAndFlipped(64, shorter_side=64),  # ours
         colours=IMAGENET_COLOURS,
@@ -82,7 +82,7 @@ class _ImageNet100(ClassificationTask):
         data="ImageNet-100",
         classes=100,
         find=imagenet100,
-        published=Published(None, 5_000),
+        published={"test": 5_000},
         network=networks.densenet121,
         preparation=CutAndFlipped(224, shorter_side=256),  # ours
         colours=IMAGENET_COLOURS,
