@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo
+from experiments.commands import demo, tables
 from experiments.errors import RequestError
 
-_COMMANDS = (demo,)
+_COMMANDS = (demo, tables)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

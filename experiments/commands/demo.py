@@ -2,11 +2,10 @@
 
 import argparse
 import shlex
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.arguments import learning_rate, whole
+from experiments.commands.arguments import learning_rate, whole, writable_folder
 from experiments.data import NAMES, load
 from experiments.demo.record import Settings
 from experiments.demo.schedules import METHODS
@@ -71,7 +70,7 @@ def _demo(options: argparse.Namespace) -> None:
             f"--batch must be at most {len(data.x_train)}, the size of the training set. "
             f"Received: {settings.batch}"
         )
-    out = _folder(options.out)
+    out = writable_folder(options.out)
 
     console = Console()
     seeds = f"{options.seeds} seed" + ("s" if options.seeds > 1 else "")
@@ -113,15 +112,3 @@ def _arguments(options: argparse.Namespace, settings: Settings) -> str:
             "seeds": options.seeds,
         }.items()
     )
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):  # found out now, not after the training
-            pass
-    except OSError as error:
-        raise RequestError(
-            f"--out must be a folder that can be written to. Received: {path} ({error.strerror})"
-        ) from error
-    return path

@@ -1,0 +1,153 @@
+"""Charts for a browser, by plotly: one JSON description each, drawn by plotly's own script."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from experiments.evidence.chart import Chart, Line, Panel, Values
+
+_ROW_PIXELS = 105  # an inch of a chart's row height
+
+
+def to_plotly(chart: Chart) -> go.Figure:
+    """The chart as a plotly figure: a legend entry shows and hides its line in all panels."""
+    columns = min(chart.columns, len(chart.panels))
+    rows = math.ceil(len(chart.panels) / columns)
+    height = rows * chart.row_height * _ROW_PIXELS + 120
+    figure = make_subplots(
+        rows,
+        columns,
+        subplot_titles=[panel.title for panel in chart.panels],
+        vertical_spacing=min(0.4 / rows, 95 / height),
+        horizontal_spacing=0.12 if columns < 3 else 0.08,
+    )
+    shown: set[str] = set()
+    for place, panel in enumerate(chart.panels):
+        row, column = place // columns + 1, place % columns + 1
+        for trace in _traces(panel, shown):
+            figure.add_trace(trace, row, column)
+        if panel.level is not None:
+            figure.add_hline(panel.level, row=row, col=column, line={"dash": "dash", "width": 1})  # type: ignore[arg-type]
+        if panel.upright is not None:
+            figure.add_vline(panel.upright, row=row, col=column, line={"dash": "dash", "width": 1})  # type: ignore[arg-type]
+        figure.update_xaxes(
+            title_text=panel.x_label,
+            type="log" if panel.x_log else "linear",
+            tickvals=list(panel.x_ticks) or None,
+            row=row,
+            col=column,
+        )
+        figure.update_yaxes(**_y_axis(panel), row=row, col=column)
+    figure.update_layout(
+        height=height,
+        template="plotly_white",
+        font={"size": 13},
+        margin={"l": 60, "r": 20, "t": 40, "b": 60},
+        legend={"orientation": "h", "y": -0.12 * 300 / height, "yanchor": "top", "x": 0},
+        hovermode="closest",
+    )
+    return figure
+
+
+def _traces(panel: Panel, shown: set[str]) -> Iterator[Any]:
+    for line in panel.lines:
+        if line.band is not None:
+            yield _band(line)
+        in_legend = line.in_legend and line.label not in shown
+        shown.add(line.label)
+        mode = {(True, False): "lines", (True, True): "lines+markers"}.get(
+            (line.joined, bool(line.marks)), "markers"
+        )
+        yield go.Scatter(
+            x=_short(line.x),
+            y=_short(line.y),
+            name=line.label,
+            legendgroup=line.label,
+            showlegend=in_legend,
+            mode=mode,
+            line={"color": line.look.color, "dash": line.look.dash, "width": line.look.width},
+            marker={
+                "color": line.look.color,
+                "symbol": line.marks or "circle",
+                "size": 8,
+            },
+            text=list(line.texts) or None,
+            hovertemplate=("%{text}<br>" if line.texts else "") + "%{x:.4g}, %{y:.4g}",
+            **_bars(line),
+        )
+    if panel.heat is not None:
+        heat = panel.heat
+        yield go.Contour(
+            x=_short(heat.x),
+            y=_short(heat.y),
+            z=[_short(row) for row in heat.z],
+            colorscale="Cividis",
+            colorbar={"title": {"text": heat.label}},
+            zmin=float(heat.z.min()),
+            zmax=heat.top,
+            ncontours=20,
+        )
+
+
+def _band(line: Line) -> Any:
+    assert line.band is not None
+    low, high = line.band
+    known = np.isfinite(low) & np.isfinite(high)
+    x = line.x[known]
+    return go.Scatter(
+        x=_short(np.concatenate([x, x[::-1]])),
+        y=_short(np.concatenate([high[known], low[known][::-1]])),
+        fill="toself",
+        fillcolor=line.look.color,
+        opacity=0.13,
+        line={"width": 0},
+        mode="lines",
+        legendgroup=line.label,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+
+
+def _bars(line: Line) -> dict[str, Any]:
+    if line.bars is None:
+        return {}
+    low, high = line.bars
+    sideways = bool(line.marks) and not line.joined
+    value = line.x if sideways else line.y
+    return {
+        "error_x" if sideways else "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": _short(np.nan_to_num(high - value)),
+            "arrayminus": _short(np.nan_to_num(value - low)),
+            "width": 0,
+            "thickness": 1.3,
+        }
+    }
+
+
+def _y_axis(panel: Panel) -> dict[str, Any]:
+    axis: dict[str, Any] = {
+        "title_text": panel.y_label,
+        "type": "log" if panel.y_log else "linear",
+        "automargin": True,
+    }
+    if panel.y_range is not None:
+        axis["range"] = [math.log10(v) if panel.y_log else v for v in panel.y_range]
+    if panel.y_names:
+        count = len(panel.y_names)
+        axis |= {
+            "tickvals": list(range(count)),
+            "ticktext": list(panel.y_names),
+            "range": [count - 0.5, -0.5],
+        }
+    return axis
+
+
+def _short(values: Values) -> list[float | None]:
+    """Five digits are more than a screen shows; a gap is None."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values.tolist()]
