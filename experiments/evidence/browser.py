@@ -13,9 +13,14 @@ from experiments.evidence.chart import Chart, Line, Panel, Values
 _ROW_PIXELS = 105  # an inch of a chart's row height
 
 
-def to_plotly(chart: Chart) -> go.Figure:
-    """The chart as a plotly figure: a legend entry shows and hides its line in all panels."""
-    columns = min(chart.columns, len(chart.panels))
+def to_plotly(chart: Chart, columns: int) -> go.Figure:
+    """The chart as a plotly figure: a legend entry shows and hides its line in all panels.
+
+    Args:
+      chart: what to draw.
+      columns: of panels; the traces do not depend on it, the layout does.
+    """
+    columns = min(columns, len(chart.panels))
     rows = math.ceil(len(chart.panels) / columns)
     height = rows * chart.row_height * _ROW_PIXELS + 120
     figure = make_subplots(
@@ -37,14 +42,14 @@ def to_plotly(chart: Chart) -> go.Figure:
         figure.update_xaxes(
             title_text=panel.x_label,
             type="log" if panel.x_log else "linear",
-            tickvals=list(panel.x_ticks) or None,
+            **_x_ticks(panel),
             row=row,
             col=column,
         )
         figure.update_yaxes(**_y_axis(panel), row=row, col=column)
     figure.update_layout(
         height=height,
-        template="plotly_white",
+        template="none",
         font={"size": 13},
         margin={"l": 60, "r": 20, "t": 40, "b": 60},
         legend={"orientation": "h", "y": -0.12 * 300 / height, "yanchor": "top", "x": 0},
@@ -128,6 +133,17 @@ def _bars(line: Line) -> dict[str, Any]:
             "thickness": 1.3,
         }
     }
+
+
+def _x_ticks(panel: Panel) -> dict[str, Any]:
+    if panel.x_names:
+        count = len(panel.x_names)
+        return {
+            "tickvals": list(range(count)),
+            "ticktext": list(panel.x_names),
+            "range": [-0.3, count - 0.7],
+        }
+    return {"tickvals": list(panel.x_ticks)} if panel.x_ticks else {}
 
 
 def _y_axis(panel: Panel) -> dict[str, Any]:

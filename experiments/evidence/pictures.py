@@ -113,6 +113,9 @@ def _draw_panel(figure: Figure, axes: Axes, panel: Panel) -> None:
         axes.axvline(panel.upright, color="0.35", linewidth=1, linestyle="--", zorder=1)
     if panel.y_range is not None:
         axes.set_ylim(*panel.y_range)
+    if panel.x_names:
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names)
+        axes.set_xlim(-0.3, len(panel.x_names) - 0.7)
     if panel.y_names:
         axes.set_yticks(range(len(panel.y_names)), panel.y_names, fontsize=9)
         axes.set_ylim(len(panel.y_names) - 0.5, -0.5)

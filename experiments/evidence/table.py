@@ -1,7 +1,6 @@
 """A table as a reader sees it, and as a program reads it."""
 
 import csv
-import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from experiments.files import replace_text
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text for Markdown and HTML, records of plain numbers for CSV."""
+    """Cells as text for Markdown, records of plain numbers for CSV."""
 
     name: str  # of its CSV file, which tables of one name share: "table3-last"
     title: str
@@ -29,19 +28,6 @@ class Table:
         lines = [self.headers, rule, *self.rows]
         body = "\n".join(f"| {' | '.join(_safe(cell) for cell in line)} |" for line in lines)
         return "\n\n".join(part for part in (self.title, body, self.note) if part) + "\n"
-
-    def html(self) -> str:
-        """The same as an HTML table with a caption; bold as `**` in Markdown."""
-        head = "".join(f"<th>{html.escape(header)}</th>" for header in self.headers)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{_bold(cell)}</td>' for cell in row)}</tr>" for row in self.rows
-        )
-        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
-        return (
-            f'<div class="table" style="--text-columns: {self.text_columns}">'
-            f"<table><caption>{html.escape(self.title)}</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
-        )
 
 
 def write_tables(tables: Sequence[Table], name: str, command: str, folder: Path) -> list[Path]:
@@ -82,14 +68,6 @@ def _csv(records: Sequence[Mapping[str, object]]) -> str:
 
 def _safe(cell: str) -> str:
     return cell.replace("|", "\\|")
-
-
-def _bold(cell: str) -> str:
-    text = html.escape(cell)
-    if text.startswith("**"):
-        inner, _, rest = text[2:].partition("**")
-        return f"<strong>{inner}</strong>{rest}"
-    return text
 
 
 def _plain(value: object) -> object:
