@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo, tables
+from experiments.commands import demo, run, sweep, tables
 from experiments.errors import RequestError
 
-_COMMANDS = (demo, tables)
+_COMMANDS = (demo, run, sweep, tables)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RequestError as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("experiments: interrupted; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        what_now = interrupt.args[0] if interrupt.args else "nothing was written"
+        print(f"experiments: interrupted; {what_now}", file=sys.stderr)
         return 130
     return 0
 

@@ -62,6 +62,11 @@ class Identity:
             [self.method, *(f"{k}={_plain(v)}" for k, v in sorted(self.changes.items()))]
         )
 
+    @property
+    def title(self) -> str:
+        """The run in a line of a log."""
+        return f"{self.task} {self.variant}, seed {self.seed}"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -70,7 +75,7 @@ class Run:
     identity: Identity
     settings: Mapping[str, Setting]  # all of them: lr, momentum, window, batch, epochs, ...
     status: Status
-    reason: str  # why it diverged or failed, in one line; "" for one that finished
+    reason: str  # why it ended before its last step, in one line; "" if it did not
     seconds: float  # of training alone
     every: int  # steps in a stretch, the last one may be shorter
     environment: Mapping[str, str]  # versions and device
@@ -96,6 +101,15 @@ class Run:
     @property
     def changes(self) -> Mapping[str, Setting]:
         return self.identity.changes
+
+    def told(self) -> str:
+        """How it ended, in a few words."""
+        if self.status != "finished":
+            return f"{self.status}: {self.reason}"
+        metrics = self.epochs[-1].test if self.epochs else {}
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        early = f", ended early by {self.reason}" if self.reason else ""
+        return f"test {figures}, {self.seconds:.1f} s{early}"
 
 
 def path_of(run: Identity, folder: Path) -> Path:

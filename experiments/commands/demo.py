@@ -5,7 +5,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.arguments import learning_rate, whole, writable_folder
+from experiments.commands.arguments import learning_rate, whole
+from experiments.commands.reading import writable_folder
 from experiments.data import NAMES, load
 from experiments.demo.record import Settings
 from experiments.demo.schedules import METHODS

@@ -1,11 +1,9 @@
 """`python -m experiments table3|table4|table5`: what the result files come to, in tables."""
 
 import argparse
-import shlex
-from pathlib import Path
 from typing import Any
 
-from experiments.commands.arguments import add_results, writable_folder
+from experiments.commands.reading import add_out, add_results, command_line, writable_folder
 from experiments.errors import RequestError
 
 _HELP = {
@@ -26,9 +24,7 @@ def add_to(commands: Any) -> None:
             action="store_true",
             help="add what is known of the paper's own figures",
         )
-        table.add_argument(
-            "--out", type=Path, default=Path("results"), help="folder; default: results"
-        )
+        add_out(table, "results")
 
 
 def _write(options: argparse.Namespace) -> None:
@@ -48,9 +44,7 @@ def _write(options: argparse.Namespace) -> None:
         tables.append(paper)
     elif options.paper:
         print(f"The paper's own {options.name} is not known here; nothing is shown beside ours.")
-    command = shlex.join(
-        ["python", "-m", "experiments", options.name, f"--results={options.results}"]
-    )
+    command = command_line(options, options.name)
     for table in tables:
         print(table.markdown())
     for path in write_tables(tables, options.name, command, writable_folder(options.out)):

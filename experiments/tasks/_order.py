@@ -33,7 +33,9 @@ def image_generator(seed: int, step: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, step, index))
 
 
-def held_out(labels: NDArray[np.int64], share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def held_out(
+    labels: NDArray[np.int64], share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split a training set, class by class, into what is trained on and what is held out.
 
     Args:

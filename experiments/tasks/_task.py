@@ -66,6 +66,8 @@ class Task:
     weight_decay: float = 0.0  # as the optimizer's argument, which the gradient norm does not see
     l2: float = 0.0  # `Problem.loss` adds l2 / 2 |w|^2, which the gradient norm does see
     window: int = 500
+    amp: bool = False  # forward passes in bfloat16 where torch's autocast does so
+    ranks: int = 1  # processes that share each minibatch, as many as torchrun started
 
     def open(self, folder: Path | None) -> Problem:
         """Read the data.

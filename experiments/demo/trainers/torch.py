@@ -2,8 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -16,6 +15,7 @@ from experiments.data import CLASSES, Data
 from experiments.demo.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
 from experiments.demo.record import Evaluation, Record, Settings, Step
 from experiments.demo.schedules import MULTIPLIERS
+from experiments.threads import one_thread
 from zenith.torch import Zenith, grad_norm
 
 _EVALUATED_AT_ONCE = 1000
@@ -29,7 +29,7 @@ def train(
     on_step: Callable[[int], None],
 ) -> Record:
     """Train the demo's network on the CPU; see `experiments.demo.record.Trainer`."""
-    with _one_thread():
+    with one_thread():
         return _train(data, method, settings, seed, on_step)
 
 
@@ -129,14 +129,3 @@ def _accuracy_and_loss(
         right += int((logits.argmax(1) == labels).sum())
         loss += float(cross_entropy(logits, labels, reduction="sum"))
     return right / len(x), loss / len(x)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread: a net this small is slower on two, and the sums come in one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -1,0 +1,39 @@
+"""One run of a sweep, whatever becomes of it."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from experiments.errors import RequestError
+from experiments.loop import Watcher
+from experiments.place import Place, StorageError
+from experiments.results import Identity, Status
+from experiments.run import failed, run
+
+TRIES = 3  # times that a run may take its process with it before it counts as failed
+
+
+class Outcome(NamedTuple):
+    """What became of a run."""
+
+    identity: Identity
+    # "refused": no result, something is for the user to put right; "full": nothing can be written.
+    kind: Status | Literal["refused", "full"]
+    line: str  # one line about it
+
+
+def attempt(identity: Identity, data: Path | None, out: Path, watcher: Watcher) -> Outcome:
+    """Make a run, or go on with it; what is wrong with it is its outcome."""
+    try:
+        made = run(identity, data, out, watcher)
+    except StorageError as error:
+        return Outcome(identity, "full", str(error))
+    except RequestError as error:
+        return Outcome(identity, "refused", str(error))
+    return Outcome(identity, made.status, made.told())
+
+
+def give_up(identity: Identity, out: Path, reason: str) -> Outcome:
+    """Record as failed a run whose process died each time."""
+    with Place(identity, out) as place:
+        place.finish(failed(identity, reason))
+    return Outcome(identity, "failed", f"failed: {reason}")

@@ -1,0 +1,59 @@
+"""Options that the commands which train have in common."""
+
+import argparse
+from pathlib import Path
+
+from experiments.commands.arguments import coefficient, learning_rate, whole
+from experiments.results import Setting
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Where data are, and where results go."""
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="folder that holds the data sets"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results"), help="folder of results; default: results"
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Settings of a task; what is not given stays as the task has it."""
+    group = parser.add_argument_group("settings of the task", "each is the task's own by default")
+    for flag, kind, text in (
+        ("--lr", learning_rate, "eta_0"),
+        ("--momentum", coefficient, "of the SGD under ZENITH and the schedules"),
+        ("--weight-decay", coefficient, "decoupled from the loss: the gradient norm sees none"),
+        ("--l2", coefficient, "in the loss, as l2 / 2 |w|^2: the gradient norm sees it"),
+        ("--window", whole, "gradient norms that ZENITH averages"),
+        ("--batch", whole, "samples in a minibatch, over all ranks"),
+        ("--epochs", whole, "passes over the training set"),
+        ("--images", whole, "images to train on, at laptop scale"),
+    ):
+        group.add_argument(flag, type=kind, help=text)
+    group.add_argument(
+        "--time-limit",
+        type=learning_rate,
+        dest="minutes",
+        metavar="MINUTES",
+        help="of training, beside reading and evaluation",
+    )
+    group.add_argument(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help="random crops and mirroring, at laptop scale",
+    )
+    group.add_argument(
+        "--normalisation", choices=("batchnorm", "none"), help="in the net, at laptop scale"
+    )
+    group.add_argument(
+        "--amp", action="store_true", default=None, help="mixed precision: bfloat16 by autocast"
+    )
+
+
+def given_settings(options: argparse.Namespace) -> dict[str, Setting]:
+    """The settings that were given, by name."""
+    names = (
+        "lr momentum weight_decay l2 window batch epochs images minutes augment normalisation amp"
+    )
+    return {n: v for n in names.split() if (v := getattr(options, n)) is not None}
