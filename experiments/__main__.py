@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo, run, sweep, tables
+from experiments.commands import curvature, demo, figures, report, run, sweep, tables, when
 from experiments.errors import RequestError
 
-_COMMANDS = (demo, run, sweep, tables)
+_COMMANDS = (demo, run, sweep, tables, figures, curvature, report, when)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

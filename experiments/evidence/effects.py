@@ -128,9 +128,7 @@ def value_text(factor: str, value: Setting) -> str:
 
 def effect_chart(factor: str, found: Sequence[Effect]) -> Chart:
     """Last learning rate and distance to the cosine at each value, one line a task."""
-    names = list(
-        dict.fromkeys(value_text(factor, v) for v in sorted(_values(found), key=_rank))
-    )
+    names = list(dict.fromkeys(value_text(factor, v) for v in sorted(_values(found), key=_rank)))
     scales: list[Line] = []
     gaps: list[Line] = []
     for number, effect in enumerate(found):
@@ -203,7 +201,7 @@ def _ends(
 
 
 def _moved(ends: Sequence[tuple[float, float]], factor: float = 1, unit: str = "") -> str:
-    """"rose in 3 of 4 rows, on median from 0.20 to 0.55"."""
+    """ "rose in 3 of 4 rows, on median from 0.20 to 0.55"."""
     rose = sum(last > first for first, last in ends)
     fell = sum(last < first for first, last in ends)
     first, last = (factor * float(np.median(side)) for side in zip(*ends, strict=True))

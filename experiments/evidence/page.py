@@ -36,12 +36,16 @@ def html_page(title: str, items: Sequence[Item]) -> str:
     charts = [item for item in items if isinstance(item, Chart)]
     body = "\n".join(_html(item) for item in items)
     data = json.dumps({chart.name: _drawing(chart) for chart in charts}, separators=(",", ":"))
-    return (_HERE / "page.html").read_text("utf-8").format(
-        title=html.escape(title),
-        body=body,
-        plotly=get_plotlyjs(),
-        # "</script>" within a script would end it.
-        charts=data.replace("</", "<\\/"),
+    return (
+        (_HERE / "page.html")
+        .read_text("utf-8")
+        .format(
+            title=html.escape(title),
+            body=body,
+            plotly=get_plotlyjs(),
+            # "</script>" within a script would end it.
+            charts=data.replace("</", "<\\/"),
+        )
     )
 
 

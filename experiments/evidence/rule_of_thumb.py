@@ -1,4 +1,4 @@
-"""A check after one epoch: does any simple number tell whether ZENITH will keep up with a cosine?"""
+"""A check after one epoch: which simple number tells whether ZENITH will keep up with a cosine."""
 
 import math
 from collections.abc import Callable, Sequence

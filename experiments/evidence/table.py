@@ -42,9 +42,15 @@ def write_tables(tables: Sequence[Table], name: str, command: str, folder: Path)
     Returns:
       The paths written.
     """
-    paths = [folder / f"{name}.md"]
+    page = folder / f"{name}.md"
     text = "\n".join(table.markdown() for table in tables)
-    replace_text(paths[0], f"{text}\nMade by `{command}`.\n")
+    replace_text(page, f"{text}\nMade by `{command}`.\n")
+    return [page, *write_records(tables, folder)]
+
+
+def write_records(tables: Sequence[Table], folder: Path) -> list[Path]:
+    """Write `NAME.csv` for each name of the tables that have records."""
+    paths: list[Path] = []
     records: dict[str, list[Mapping[str, object]]] = {}
     for table in tables:
         records.setdefault(table.name, []).extend(table.records)

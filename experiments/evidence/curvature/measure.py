@@ -8,28 +8,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import nn
 
+from experiments import results
 from experiments.errors import RequestError
 from experiments.evidence.curvature.landscape import filter_normalised, line_slice, plane_slice
 from experiments.evidence.curvature.probe import Probe
 from experiments.evidence.curvature.sharpness import top_eigenvalue
 from experiments.files import replace_text
-from experiments.methods import METHODS, ModelBatch, Plan
-from experiments.results import Identity
-from experiments.tasks import Problem, Task
+from experiments.loop import Loop, Watcher
+from experiments.ranks import Ranks
+from experiments.results import Identity, StepRow
+from experiments.run import find_method
+from experiments.tasks import Problem, Task, find
+from experiments.threads import one_thread
 
 FORMAT = 1
 BATCHES = 4  # of the probe: 256 images at laptop scale
 LINE = tuple(np.linspace(-1, 1, 41).round(3).tolist())
 PLANE = tuple(np.linspace(-1, 1, 15).round(3).tolist())
-_FIRST = (0, 1, 2, 4, 8, 16, 32, 64, 128)  # sharpness changes most at the beginning
+_EARLY = (1, 2, 4, 8, 16, 32, 64, 128)  # sharpness changes most at the beginning
 
 
 class Moment(NamedTuple):
     """The model on its way."""
 
     step: int  # steps done
-    lr: float  # step size of the last step, eta_0 before the first
+    lr: float  # step size in the last row of the result file, eta_0 before the first
     sharpness: float  # largest eigenvalue of the Hessian of the probe's loss
     loss: float  # of the probe
     metric: float  # the task's, on the validation split
@@ -49,71 +54,95 @@ class Curvature:
 
 
 def measure(
-    task: Task, problem: Problem, method: str, seed: int, on_step: Callable[[int, int], None]
+    identity: Identity, data: Path | None, on_step: Callable[[int, int], None]
 ) -> Curvature:
-    """Train and measure; the same arguments give the same curvature.
+    """Make that run once more, and measure.
 
-    The sharpness is measured at the start, in steps that double up to 128, and after each epoch.
+    It is the run of `python -m experiments run`, step by step, on the CPU. The sharpness is
+    measured at the start, in steps that double up to 128, and after each epoch.
 
     Args:
-      task: its settings are those of the training.
-      problem: of that task.
-      method: a key of `METHODS`.
-      seed: of weights and minibatches, as in `run`.
+      identity: of the run, at the task's own settings.
+      data: the folder of all data sets.
       on_step: is told the steps done and their number.
+
+    Raises:
+      RequestError: there is no such task or method, data are missing, or the run diverged.
     """
-    torch.manual_seed(seed)
-    model = problem.model()
-    total = task.epochs * problem.steps_per_epoch
-    plan = Plan(
-        task.lr, task.momentum, task.weight_decay, task.window, total, problem.steps_per_epoch
+    task, method = find(identity.task, identity.scale), find_method(identity.method)  # type: ignore[arg-type]
+    problem = task.open(data)
+    with one_thread(), torch.random.fork_rng(devices=()):
+        watcher = _Measuring(task, problem, on_step)
+        watcher.loop = Loop(
+            task, problem, method, identity.seed, Ranks(0, 1, torch.device("cpu")), watcher, 0
+        )
+        watcher.look(0)
+        status, reason = watcher.loop.train(None, saved_every=0.0)
+        if status != "finished":
+            raise RequestError(f"{identity.title} diverged, there is no curvature: {reason}")
+        model = watcher.model()
+        first, second = (filter_normalised(model, seed) for seed in (0, 1))
+        line = line_slice(model, watcher.probe, first, LINE)
+        plane = plane_slice(model, watcher.probe, (first, second), PLANE, PLANE)
+    return Curvature(
+        task.name,
+        task.scale,
+        method.name,
+        identity.seed,
+        watcher.moments,
+        line.tolist(),
+        plane.tolist(),
     )
-    training = METHODS[method].start(model, plan)
-    probe = Probe.of(problem, BATCHES)
-    moments: list[Moment] = []
-    at = {*_FIRST, *range(0, total + 1, problem.steps_per_epoch)}
-    for step in range(total + 1):
-        if step in at:
-            with training.evaluating():
-                model.eval()
-                moments.append(
-                    Moment(
-                        step,
-                        training.effective_lr(),
-                        top_eigenvalue(model, probe),
-                        probe.loss(model),
-                        problem.evaluate(model, "validation")[task.metric],
-                    )
-                )
-        if step == total:
-            break
-        model.train()
-        batch = problem.batch(seed, step)
-        loss = training.step(ModelBatch(model, lambda batch=batch: problem.loss(model, batch)))
-        if not torch.isfinite(loss):
-            raise RequestError(f"{method} diverged on {task.name}, seed {seed}, at step {step + 1}")
-        on_step(step + 1, total)
-    with training.evaluating():
-        first, second = (filter_normalised(model, direction) for direction in (0, 1))
-        line = line_slice(model, probe, first, LINE)
-        plane = plane_slice(model, probe, (first, second), PLANE, PLANE)
-    return Curvature(task.name, task.scale, method, seed, moments, line.tolist(), plane.tolist())
 
 
-def path_of(task: str, scale: str, method: str, seed: int, folder: Path) -> Path:
-    """Beside the result files of the same method."""
-    return (
-        folder
-        / task
-        / scale
-        / Identity(task, scale, method, seed).variant
-        / f"curvature{seed}.json"
-    )
+class _Measuring(Watcher):
+    """Looks at the weights of a loop as it goes."""
+
+    loop: Loop
+
+    def __init__(self, task: Task, problem: Problem, on_step: Callable[[int, int], None]) -> None:
+        self.probe = Probe.of(problem, BATCHES)
+        self.moments: list[Moment] = []
+        self._task = task
+        self._problem = problem
+        self._on_step = on_step
+
+    def model(self) -> nn.Module:
+        """A copy of the model as it is now: the weights that are trained, not an average."""
+        with torch.random.fork_rng(devices=()):
+            model = self._problem.model()
+        model.load_state_dict(self.loop.state_dict()["model"])
+        return model.eval()
+
+    def look(self, step: int) -> None:
+        model = self.model()
+        steps = self.loop.record.steps
+        self.moments.append(
+            Moment(
+                step,
+                StepRow(*steps[-1]).lr if steps else self._task.lr,
+                top_eigenvalue(model, self.probe),
+                self.probe.loss(model),
+                self._problem.evaluate(model, "validation")[self._task.metric],
+            )
+        )
+
+    def on_step(self, step: int, total_steps: int) -> None:
+        if step in _EARLY or step % self._problem.steps_per_epoch == 0:
+            self.look(step)
+        self._on_step(step, total_steps)
+
+
+def path_of(identity: Identity, folder: Path) -> Path:
+    """Beside the result file of the same run."""
+    run = results.path_of(identity, folder)
+    return run.with_name(f"curvature{identity.seed}.json")
 
 
 def write(curvature: Curvature, folder: Path) -> Path:
     """Put the file in its place below the folder of results, whole or not at all."""
-    path = path_of(curvature.task, curvature.scale, curvature.method, curvature.seed, folder)
+    identity = Identity(curvature.task, curvature.scale, curvature.method, curvature.seed)
+    path = path_of(identity, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps({"format": FORMAT, **_rounded(asdict(curvature))}) + "\n")
     return path
