@@ -1,7 +1,7 @@
 """Charts for a browser, by plotly: one JSON description each, drawn by plotly's own script."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,30 @@ from plotly.subplots import make_subplots
 from experiments.evidence.chart import Chart, Line, Panel, Values
 
 _ROW_PIXELS = 105  # an inch of a chart's row height
+_GAP = 90  # between two rows: the labels of one and the titles of the next
+_TOP = 60  # plotly's buttons, then the titles of the first row
+_MARGIN = _TOP + 55  # above and below all rows
+_FEW_DECADES = 3
+_LEGEND_PIXELS = 22  # a row of the legend
 
 
-def to_plotly(chart: Chart, columns: int) -> go.Figure:
+def to_plotly(chart: Chart, *, narrow: bool) -> go.Figure:
     """The chart as a plotly figure: a legend entry shows and hides its line in all panels.
 
     Args:
       chart: what to draw.
-      columns: of panels; the traces do not depend on it, the layout does.
+      narrow: for a telephone, all panels below each other; the traces are the same.
     """
-    columns = min(columns, len(chart.panels))
+    columns = 1 if narrow else min(chart.columns, len(chart.panels))
     rows = math.ceil(len(chart.panels) / columns)
-    height = rows * chart.row_height * _ROW_PIXELS + 120
+    entries = len({line.label for panel in chart.panels for line in panel.lines if line.in_legend})
+    legend = _LEGEND_PIXELS * math.ceil(entries / (2 if narrow else 5)) if entries > 1 else 0
+    height = rows * chart.row_height * _ROW_PIXELS + _MARGIN + legend
     figure = make_subplots(
         rows,
         columns,
         subplot_titles=[panel.title for panel in chart.panels],
-        vertical_spacing=min(0.4 / rows, 95 / height),
+        vertical_spacing=min(0.4 / rows, _GAP / (height - _MARGIN - legend)),
         horizontal_spacing=0.12 if columns < 3 else 0.08,
     )
     shown: set[str] = set()
@@ -41,7 +48,7 @@ def to_plotly(chart: Chart, columns: int) -> go.Figure:
             figure.add_vline(panel.upright, row=row, col=column, line={"dash": "dash", "width": 1})  # type: ignore[arg-type]
         figure.update_xaxes(
             title_text=panel.x_label,
-            type="log" if panel.x_log else "linear",
+            **_scale(panel.x_log, [line.x for line in panel.lines]),
             **_x_ticks(panel),
             row=row,
             col=column,
@@ -51,8 +58,9 @@ def to_plotly(chart: Chart, columns: int) -> go.Figure:
         height=height,
         template="none",
         font={"size": 13},
-        margin={"l": 60, "r": 20, "t": 40, "b": 60},
-        legend={"orientation": "h", "y": -0.12 * 300 / height, "yanchor": "top", "x": 0},
+        margin={"l": 60, "r": 20, "t": _TOP, "b": _MARGIN - _TOP + legend},
+        showlegend=entries > 1,
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         hovermode="closest",
     )
     return figure
@@ -135,6 +143,16 @@ def _bars(line: Line) -> dict[str, Any]:
     }
 
 
+def _scale(log: bool, values: Sequence[Values]) -> dict[str, Any]:
+    """Labels at 1, 2 and 5 where an axis has few powers of ten, at each power where it has many."""
+    if not log:
+        return {"type": "linear"}
+    joined = np.concatenate([np.ones(0), *values])
+    known = joined[np.isfinite(joined) & (joined > 0)]
+    decades = math.log10(known.max() / known.min()) if known.size else 0.0
+    return {"type": "log", "dtick": "D2" if decades < _FEW_DECADES else 1}
+
+
 def _x_ticks(panel: Panel) -> dict[str, Any]:
     if panel.x_names:
         count = len(panel.x_names)
@@ -149,8 +167,8 @@ def _x_ticks(panel: Panel) -> dict[str, Any]:
 def _y_axis(panel: Panel) -> dict[str, Any]:
     axis: dict[str, Any] = {
         "title_text": panel.y_label,
-        "type": "log" if panel.y_log else "linear",
         "automargin": True,
+        **_scale(panel.y_log, [line.y for line in panel.lines]),
     }
     if panel.y_range is not None:
         axis["range"] = [math.log10(v) if panel.y_log else v for v in panel.y_range]

@@ -69,7 +69,7 @@ def comparison_tables(
     return tables
 
 
-def summarize(
+def _summarize(
     study: Study, condition: Condition, method: str, metric: str, target: float
 ) -> Summary | None:
     """One cell of the study; None where it has no runs."""
@@ -147,7 +147,7 @@ def _block(
     methods = [m for m in study.methods if any(study.cell(c, m) for c in conditions)]
     targets = {condition: common_target(study, condition) for condition in conditions}
     cells = {
-        (method, column): summarize(study, column[0], method, column[1], targets[column[0]])
+        (method, column): _summarize(study, column[0], method, column[1], targets[column[0]])
         for method in methods
         for column in columns
     }

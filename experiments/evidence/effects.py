@@ -15,7 +15,7 @@ from experiments.evidence.comparison import (
 )
 from experiments.evidence.labels import condition_label, setting_name, value_label
 from experiments.evidence.looks import PALETTE
-from experiments.evidence.study import Condition, Study, without
+from experiments.evidence.study import Condition, Study, rank_of_value, without
 from experiments.evidence.table import Table
 from experiments.results import Setting
 
@@ -50,7 +50,7 @@ def effects(study: Study, factor: str) -> list[Effect]:
         if value is not None:
             found.setdefault(without(match.condition, factor), {})[value] = match
     return [
-        Effect(factor, base, dict(sorted(values.items(), key=lambda item: _rank(item[0]))))
+        Effect(factor, base, dict(sorted(values.items(), key=lambda item: rank_of_value(item[0]))))
         for base in study.sorted_conditions(found)
         if len(values := found[base]) > 1
     ]
@@ -128,7 +128,9 @@ def value_text(factor: str, value: Setting) -> str:
 
 def effect_chart(factor: str, found: Sequence[Effect]) -> Chart:
     """Last learning rate and distance to the cosine at each value, one line a task."""
-    names = list(dict.fromkeys(value_text(factor, v) for v in sorted(_values(found), key=_rank)))
+    names = list(
+        dict.fromkeys(value_text(factor, v) for v in sorted(_values(found), key=rank_of_value))
+    )
     scales: list[Line] = []
     gaps: list[Line] = []
     for number, effect in enumerate(found):
@@ -180,7 +182,7 @@ def effect_chart(factor: str, found: Sequence[Effect]) -> Chart:
 
 
 def _outer(found: Sequence[Effect]) -> tuple[Setting, Setting]:
-    values = sorted(_values(found), key=_rank)
+    values = sorted(_values(found), key=rank_of_value)
     return values[0], values[-1]
 
 
@@ -209,9 +211,3 @@ def _moved(ends: Sequence[tuple[float, float]], factor: float = 1, unit: str = "
         f"rose in {rose} and fell in {fell} of {len(ends)}, on median from {first:.2f} to "
         f"{last:.2f}{unit}"
     )
-
-
-def _rank(value: Setting) -> tuple[int, float, str]:
-    if isinstance(value, bool | int | float):
-        return (0, float(value), "")
-    return (1, 0.0, str(value))

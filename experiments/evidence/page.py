@@ -72,5 +72,5 @@ def _html(item: Item) -> str:
 
 
 def _drawing(chart: Chart) -> dict[str, Any]:
-    wide, narrow = (json.loads(to_plotly(chart, n).to_json()) for n in (chart.columns, 1))
+    wide, narrow = (json.loads(to_plotly(chart, narrow=n).to_json()) for n in (False, True))
     return {"data": wide["data"], "wide": wide["layout"], "narrow": narrow["layout"]}

@@ -60,7 +60,7 @@ def regularisation_tables(study: Study) -> list[Table]:
                 "over no L2, percentage points.",
                 headers,
                 rows,
-                f"{SPREAD_NOTE} Gain: {DIFFERENCE_NOTE} {budget_note(methods)}",
+                "" if tables else f"{SPREAD_NOTE} Gain: {DIFFERENCE_NOTE} {budget_note(methods)}",
                 records=records,
             )
         )

@@ -1,5 +1,6 @@
 """The runs of a folder of results, in cells: one task, one method, one setting, several seeds."""
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -146,6 +147,13 @@ def in_order(methods: Iterable[str]) -> list[str]:
     return sorted(set(methods), key=lambda m: (known.index(m) if m in known else len(known), m))
 
 
+def rank_of_value(value: Setting) -> tuple[float, str]:
+    """What to sort the values of a setting by: numbers, then the others by their text."""
+    if isinstance(value, bool | int | float):
+        return (float(value), "")
+    return (math.inf, str(value))
+
+
 def _number(value: float) -> float:
     return value if value == value else 0.0
 
@@ -153,4 +161,5 @@ def _number(value: float) -> float:
 def _order(condition: Condition) -> tuple[object, ...]:
     known = [*TASKS]
     place = next((i for i, key in enumerate(known) if key == condition[:2]), len(known))
-    return (place, condition[:2], len(condition.changes), str(condition.changes))
+    changes = [(key, rank_of_value(value)) for key, value in condition.changes]
+    return (place, condition[:2], len(condition.changes), changes)

@@ -138,8 +138,8 @@ def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
         f"At the {len(main)} settings of the main comparison, the norm of the minibatch gradient "
         f"was lower at the end than at the start in {fell}, higher in {grew} (by the quartiles "
         f"over the seeds), with a median ratio of {ratio:.2f}. ZENITH's last learning rate "
-        f"follows: {RATE} is {rate:.2f} on median. The norm that counts is that of the minibatch: its noise stays when the mean "
-        "gradient goes, unless every image is fitted."
+        f"follows: {RATE} is {rate:.2f} on median. The norm that counts is that of the minibatch: "
+        "its noise stays when the mean gradient goes, unless every image is fitted."
     )
     losses = [match.train_loss.median for match in found]
     rates = [match.scale.median for match in found]
@@ -290,13 +290,15 @@ def _rule_sentence(judged: Verdict | None) -> str:
             f"the threshold chosen on the other {judged.groups}s this is right in {told} of "
             f"{judged.cases} settings ({best.elsewhere.kept_up} of {judged.outcomes.kept_up} that "
             f"kept up, {best.elsewhere.behind} of {judged.outcomes.behind} that did not); always "
-            f"saying \u201c{always}\u201d is right in {same}."
+            f"saying \u201c{always}\u201d is right in {same}. Outcomes shuffled at random give a "
+            f"rule that good in {100 * judged.chance:.1f} % of trials."
         )
     return (
         "there is none that can be trusted. The best of "
         f"{len(judged.rules)} simple statistics ({best}) is right in {told} of {judged.cases} "
         f"settings when its threshold is chosen on the other {judged.groups}s; always saying "
-        f"\u201c{always}\u201d is right in {same}."
+        f"\u201c{always}\u201d is right in {same}. Outcomes shuffled at random give a rule that "
+        f"good in {100 * judged.chance:.1f} % of trials."
     )
 
 
