@@ -5,10 +5,32 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import curvature, demo, figures, report, run, sweep, tables, when
+from experiments.commands import (
+    curvature,
+    demo,
+    figures,
+    list_methods,
+    report,
+    run,
+    sweep,
+    table1,
+    tables,
+    when,
+)
 from experiments.errors import RequestError
 
-_COMMANDS = (demo, run, sweep, tables, figures, curvature, report, when)
+_COMMANDS = (
+    demo,
+    list_methods,
+    table1,
+    run,
+    sweep,
+    tables,
+    figures,
+    curvature,
+    report,
+    when,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
