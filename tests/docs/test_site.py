@@ -35,7 +35,9 @@ def page(request, browser, address):
 
 
 def test_no_request_leaves_the_machine(page, address):
-    messages = [json.loads(entry["message"])["message"] for entry in page.log_of_page["performance"]]
+    messages = [
+        json.loads(entry["message"])["message"] for entry in page.log_of_page["performance"]
+    ]
     requested = [
         message["params"]["request"]["url"]
         for message in messages
@@ -135,7 +137,8 @@ const faint = new Map();
 const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (texts.nextNode()) {
   const element = texts.currentNode.parentElement;
-  if (!texts.currentNode.data.trim() || element.closest('.headerlink, .md-search__output')) continue;
+  if (!texts.currentNode.data.trim()) continue;
+  if (element.closest('.headerlink, .md-search__output')) continue;
   if (!element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
   const below = ground(element);
   const [one, other] = [over(rgba(getComputedStyle(element).color), below), below].map(luminance);
