@@ -369,32 +369,31 @@ def test_two_processes_do_not_make_the_same_run(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("error", [OSError(28, os.strerror(28)), RuntimeError("write failed")])
 def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_from_before(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = result(identity(), data, tmp_path / "whole")
-    cut(identity(), data, tmp_path / "full", 9)
+    out = tmp_path / "full"
+    cut(identity(), data, out, 9)
 
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half a")
-        raise error
+    def full(self: Path, *content: object, **options: object) -> int:
+        with self.open("wb") as file:
+            file.write(b"half a")
+        raise OSError(28, os.strerror(28))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
-        with pytest.raises(StorageError, match=r"cannot write .*checkpoint: ") as refusal:
-            run(identity(), data, tmp_path / "full", saved_every=0.0)
+    for method, saved_every in (("write_bytes", 0.0), ("write_text", 1000.0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, full)
+            with pytest.raises(StorageError, match=r"cannot write .*: No space left") as refusal:
+                run(identity(), data, out, saved_every=saved_every)
         assert "\n" not in str(refusal.value)
-    with monkeypatch.context() as patch:
-        patch.setattr("experiments.place.write", lambda *_: (_ for _ in ()).throw(error))
-        if isinstance(error, OSError):
-            with pytest.raises(StorageError, match="No space left on device; what was done"):
-                run(identity(), data, tmp_path / "full")
+        assert "the same command goes on" in str(refusal.value)
+    assert list(out.rglob(".new-*")) == []
     watcher = CutAt(15)
     with pytest.raises(Cut):
-        run(identity(), data, tmp_path / "full", watcher)
+        run(identity(), data, out, watcher)
     assert watcher.notes == ["going on after step 8"]
-    assert result(identity(), data, tmp_path / "full") == whole
+    assert result(identity(), data, out) == whole
 
 
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(

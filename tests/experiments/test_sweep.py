@@ -204,14 +204,15 @@ def test_a_full_disk_stops_the_sweep() -> None:
 
 def test_a_log_file_gets_one_line_a_run_with_the_time_that_is_left() -> None:
     shown = io.StringIO()
-    fine = ("finished", "test accuracy 0.5, 1.0 s")
+    fine = ("finished", "test accuracy 0.5 [red], 1.0 s")
     with watcher(3, shown) as watch:
         watch.on_step(RUNS[0], 1, 15)
         sweep(RUNS, pool_of(fine, fine, fine), watch)
     lines = shown.getvalue().splitlines()
     assert len(lines) == 3
     assert re.fullmatch(
-        r"2 of 3, 0 s left: cifar10 zenith\+.*, seed 1: test accuracy 0\.5, 1\.0 s", lines[1]
+        r"2 of 3, 0 s left: cifar10 zenith\+.*, seed 1: test accuracy 0\.5 \[red\], 1\.0 s",
+        lines[1],
     )
 
 
@@ -408,5 +409,6 @@ def test_a_disk_without_room_is_said_in_one_line_and_nothing_is_left_half_writte
         check=False,
     )
     assert done.returncode == 2
-    assert re.fullmatch(rf"experiments: cannot write .*\.{file}: .*goes on\n", done.stderr)
+    said = rf"experiments: cannot write .*\.{file}: File too large; .*goes on\n"
+    assert re.fullmatch(said, done.stderr)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
