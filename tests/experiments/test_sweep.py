@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import Pipe, active_children
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ from experiments.sweep import missing, sweep  # noqa: E402
 from experiments.sweeps import STUDY, SWEEPS, runs_of  # noqa: E402
 from experiments.tasks import TASKS  # noqa: E402
 from experiments.watch import WatchSweep, duration  # noqa: E402
-from experiments.workers import on_this_machine  # noqa: E402
+from experiments.workers import _Teller, on_this_machine  # noqa: E402
 from tests.experiments.runs import identity, without_clock, write_data  # noqa: E402
 
 TINY = ["--task", "cifar10", "--epochs", "3", "--batch", "8", "--images", "40"]
@@ -154,6 +154,23 @@ def test_a_run_that_takes_its_process_with_it_every_time_is_recorded_as_failed(
     assert recorded[0].reason == "its process was killed by signal 9, 3 times"
     assert recorded[0].settings["epochs"] == 10_000
     assert list((tmp_path / ".running").iterdir()) == []
+
+
+def test_a_parent_that_is_dead_is_no_failure_of_the_run(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    ours, theirs = Pipe()
+    ours.close()
+    monkeypatch.setattr(os, "_exit", end)
+    with theirs, pytest.raises(Ended):
+        run(identity(), data, tmp_path, _Teller(theirs))
+    assert list(tmp_path.rglob("seed*.jsonl")) == []
 
 
 def test_only_what_is_missing_is_made(tmp_path: Path, data: Path) -> None:
