@@ -5,10 +5,34 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo, run, sweep, table2
+from experiments.commands import (
+    curvature,
+    demo,
+    figures,
+    list_methods,
+    report,
+    run,
+    sweep,
+    table1,
+    table2,
+    tables,
+    when,
+)
 from experiments.errors import RequestError
 
-_COMMANDS = (demo, run, sweep, table2)
+_COMMANDS = (
+    demo,
+    list_methods,
+    run,
+    sweep,
+    table1,
+    table2,
+    tables,
+    figures,
+    curvature,
+    report,
+    when,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,10 +21,19 @@ class Outcome(NamedTuple):
     line: str  # one line about it
 
 
-def attempt(identity: Identity, data: Path | None, out: Path, watcher: Watcher) -> Outcome:
+class Conditions(NamedTuple):
+    """What all runs of a sweep share, and what changes no result."""
+
+    data: Path | None  # the folder of all data sets
+    out: Path  # the folder of results
+    saved_every: float  # seconds between two checkpoints of a run
+
+
+def attempt(identity: Identity, conditions: Conditions, watcher: Watcher) -> Outcome:
     """Make a run, or go on with it; what is wrong with it is its outcome."""
+    data, out, saved_every = conditions
     try:
-        made = run(identity, data, out, watcher)
+        made = run(identity, data, out, watcher, saved_every=saved_every)
     except StorageError as error:
         return Outcome(identity, "full", str(error))
     except RequestError as error:

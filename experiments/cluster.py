@@ -9,7 +9,7 @@ from ray.exceptions import RayError
 
 import experiments
 import zenith
-from experiments.attempt import TRIES, Outcome, attempt, give_up
+from experiments.attempt import TRIES, Conditions, Outcome, attempt, give_up
 from experiments.errors import RequestError
 from experiments.files import replace_text
 from experiments.loop import Watcher
@@ -17,7 +17,7 @@ from experiments.results import Identity, path_of
 
 
 def on_a_cluster(
-    runs: Sequence[Identity], data: Path | None, out: Path, address: str
+    runs: Sequence[Identity], conditions: Conditions, address: str
 ) -> Iterator[Outcome]:
     """Make runs wherever the cluster has a free core, or a free GPU if it has any.
 
@@ -27,8 +27,8 @@ def on_a_cluster(
 
     Args:
       runs: to make.
-      data: the folder of all data sets, the same on every node.
-      out: the folder of results; the same path is used on every node.
+      conditions: with the folders as this machine names them; every node has to have the data
+        under the same path.
       address: of the cluster, "auto" for the one that this machine belongs to.
 
     Raises:
@@ -48,9 +48,9 @@ def on_a_cluster(
     try:
         gpus = 1 if ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=TRIES - 1)(_remote)
-        out = out.resolve()
-        data = data.resolve() if data else None
-        pending = {remote.remote(identity, data, out): identity for identity in runs}
+        data, out = conditions.data, conditions.out.resolve()
+        conditions = conditions._replace(data=data.resolve() if data else None, out=out)
+        pending = {remote.remote(identity, conditions): identity for identity in runs}
         while pending:
             (ready,), _ = ray.wait(list(pending), num_returns=1)
             identity = pending.pop(ready)
@@ -66,9 +66,9 @@ def on_a_cluster(
         ray.shutdown()
 
 
-def _remote(identity: Identity, data: Path | None, out: Path) -> tuple[Outcome, str | None]:
-    outcome = attempt(identity, data, out, Watcher())
-    path = path_of(identity, out)
+def _remote(identity: Identity, conditions: Conditions) -> tuple[Outcome, str | None]:
+    outcome = attempt(identity, conditions, Watcher())
+    path = path_of(identity, conditions.out)
     return outcome, path.read_text(encoding="utf-8") if path.exists() else None
 
 

@@ -155,15 +155,7 @@ class Loop:
     def _step(self, step: int, data: Any, parallel: nn.Module) -> float:
         record, ranks = self.record, self._ranks
         ends_row = (step + 1) % self.every == 0 or step + 1 == self.total_steps
-        batch = Minibatch(
-            self._problem,
-            self._model,
-            parallel,
-            data,
-            ranks,
-            amp=self._task.amp,
-            measured=ends_row,
-        )
+        batch = self._minibatch(self._model, parallel, data, measured=ends_row)
         torch.manual_seed(_noise(self._seed, step, ranks.rank))
         started = _now(ranks.device)
         loss = self._training.step(batch)
@@ -182,6 +174,19 @@ class Loop:
             record.steps.append(tuple(row))
             record.stretch.clear()
         return record.epoch[-1]
+
+    def _minibatch(
+        self, model: nn.Module, parallel: nn.Module, data: Any, *, measured: bool
+    ) -> Minibatch:
+        return Minibatch(
+            self._problem,
+            model,
+            parallel,
+            data,
+            self._ranks,
+            amp=self._task.amp,
+            measured=measured,
+        )
 
     def _end_epoch(self) -> None:
         record = self.record
@@ -219,7 +224,8 @@ class Loop:
 
     def _warm_up(self, data: Any) -> None:
         """Pay for what the first pass sets up outside the timed steps, on another model."""
-        self._problem.loss(copy.deepcopy(self._model), data).backward()
+        other = copy.deepcopy(self._model)
+        self._minibatch(other, other, data, measured=False).gradient()
 
 
 def _noise(*key: int) -> int:

@@ -21,8 +21,6 @@ from experiments.tasks._prefetch import usable_cores
 from experiments.threads import one_thread
 from zenith import __version__
 
-SAVED_EVERY = 15.0  # seconds
-
 
 def run(
     identity: Identity,
@@ -31,7 +29,7 @@ def run(
     watcher: Watcher | None = None,
     *,
     workers: int | None = None,
-    saved_every: float = SAVED_EVERY,
+    saved_every: float = 15.0,
 ) -> Run:
     """Make one run, or go on with it where an earlier process was cut.
 

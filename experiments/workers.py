@@ -9,10 +9,9 @@ from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from time import monotonic
 
-from experiments.attempt import TRIES, Outcome, attempt, give_up
+from experiments.attempt import TRIES, Conditions, Outcome, attempt, give_up
 from experiments.loop import Watcher
 from experiments.results import Identity
 
@@ -21,7 +20,7 @@ _TOLD_EVERY = 0.25  # seconds
 
 
 def on_this_machine(
-    runs: Sequence[Identity], data: Path | None, out: Path, jobs: int, on_step: OnStep
+    runs: Sequence[Identity], conditions: Conditions, jobs: int, on_step: OnStep
 ) -> Iterator[Outcome]:
     """Make runs, `jobs` at a time, and yield what becomes of each as it ends.
 
@@ -38,7 +37,7 @@ def on_this_machine(
             while waiting and len(busy) < jobs:
                 taken = {worker.number for worker in busy.values()}
                 free = next(number for number in range(jobs) if number not in taken)
-                worker = idle.pop() if idle else _Worker(free, data, out)
+                worker = idle.pop() if idle else _Worker(free, conditions)
                 worker.begin(waiting.popleft())
                 busy[worker.connection] = worker
             for ready in connection.wait(list(busy)):
@@ -52,7 +51,9 @@ def on_this_machine(
                     if deaths[identity.title] < TRIES:
                         waiting.appendleft(identity)
                     else:
-                        yield give_up(identity, out, f"its process {cause}, {TRIES} times")
+                        yield give_up(
+                            identity, conditions.out, f"its process {cause}, {TRIES} times"
+                        )
                     continue
                 if isinstance(told, Outcome):
                     idle.append(busy.pop(worker.connection))
@@ -65,12 +66,12 @@ def on_this_machine(
 
 
 class _Worker:
-    def __init__(self, number: int, data: Path | None, out: Path) -> None:
+    def __init__(self, number: int, conditions: Conditions) -> None:
         self.number = number
         context = get_context("spawn")  # a fork would inherit torch's threads, and their locks
         self.connection, theirs = context.Pipe()
         self._process: SpawnProcess = context.Process(
-            target=_work, args=(theirs, number, data, out), daemon=False
+            target=_work, args=(theirs, number, conditions), daemon=False
         )
         self._process.start()
         theirs.close()  # so that its death is the end of the pipe
@@ -103,7 +104,7 @@ class _Teller(Watcher):
             self._told = monotonic()
 
 
-def _work(parent: Connection, number: int, data: Path | None, out: Path) -> None:
+def _work(parent: Connection, number: int, conditions: Conditions) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this one
     threading.Thread(target=_die_with_parent, daemon=True).start()
     os.environ["LOCAL_RANK"] = str(number)
@@ -113,7 +114,7 @@ def _work(parent: Connection, number: int, data: Path | None, out: Path) -> None
             identity = parent.recv()
         except EOFError:
             return
-        parent.send(attempt(identity, data, out, teller))
+        parent.send(attempt(identity, conditions, teller))
 
 
 def _die_with_parent() -> None:

@@ -7,13 +7,20 @@ from experiments.commands.arguments import coefficient, learning_rate, whole
 from experiments.results import Setting
 
 
-def add_folders(parser: argparse.ArgumentParser) -> None:
-    """Where data are, and where results go."""
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Where data are, where results go, and how often what is done so far goes there."""
     parser.add_argument(
         "--data-dir", type=Path, metavar="DIR", help="folder that holds the data sets"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("results"), help="folder of results; default: results"
+    )
+    parser.add_argument(
+        "--saved-every",
+        type=coefficient,
+        default=15.0,
+        metavar="SECONDS",
+        help="between two checkpoints of a run; default: 15",
     )
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from experiments.commands.arguments import seed
-from experiments.commands.options import add_folders, add_settings, given_settings
+from experiments.commands.options import add_places, add_settings, given_settings
 from experiments.errors import RequestError
 
 
@@ -29,7 +29,7 @@ def add_to(commands: Any) -> None:
         type=seed,
         help="processes that prepare minibatches; default: 0 at laptop scale, else one a core",
     )
-    add_folders(run)
+    add_places(run)
     add_settings(run)
 
 
@@ -54,7 +54,14 @@ def _run(options: argparse.Namespace) -> None:
     console = Console(quiet=rank() > 0)
     try:
         with WatchOne(identity, console) as watcher:
-            made = run(identity, options.data_dir, options.out, watcher, workers=options.workers)
+            made = run(
+                identity,
+                options.data_dir,
+                options.out,
+                watcher,
+                workers=options.workers,
+                saved_every=options.saved_every,
+            )
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt("the same command goes on from the last checkpoint") from interrupt
     if made.status == "failed":

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from experiments.commands.arguments import whole
-from experiments.commands.options import add_folders, add_settings, given_settings
+from experiments.commands.options import add_places, add_settings, given_settings
 from experiments.errors import RequestError
 
 
@@ -37,7 +37,7 @@ def add_to(commands: Any) -> None:
         "--ray", metavar="ADDRESS", help='run on this Ray cluster, "auto" for the one at hand'
     )
     sweep.add_argument("--retry", action="store_true", help="make runs that failed once more")
-    add_folders(sweep)
+    add_places(sweep)
     add_settings(sweep)
 
 
@@ -45,6 +45,7 @@ def _sweep(options: argparse.Namespace) -> None:
     try:
         from rich.console import Console
 
+        from experiments.attempt import Conditions
         from experiments.sweep import missing, sweep
         from experiments.sweeps import runs_of
         from experiments.watch import WatchSweep
@@ -65,6 +66,7 @@ def _sweep(options: argparse.Namespace) -> None:
         options.method,
     )
     to_make, unreadable = missing(runs, options.out, retry=options.retry)
+    conditions = Conditions(options.data_dir, options.out, options.saved_every)
     console = Console()
     there = len(runs) - len(to_make)
     console.print(
@@ -73,14 +75,11 @@ def _sweep(options: argparse.Namespace) -> None:
     )
     with WatchSweep(options.name, len(to_make), console) as watcher:
         if options.ray:
-            pool = partial(
-                on_a_cluster, data=options.data_dir, out=options.out, address=options.ray
-            )
+            pool = partial(on_a_cluster, conditions=conditions, address=options.ray)
         else:
             pool = partial(
                 on_this_machine,
-                data=options.data_dir,
-                out=options.out,
+                conditions=conditions,
                 jobs=options.jobs,
                 on_step=watcher.on_step,
             )

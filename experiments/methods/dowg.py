@@ -25,7 +25,8 @@ class DoWG(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Khaled et al., arXiv 2305.16284, Algorithm 1; eps is that of the authors' code.
+    Source: Khaled et al., DoWG Unleashed, arXiv 2305.16284, Algorithm 1; eps is that of the
+    authors' code.
     """
 
     def __init__(

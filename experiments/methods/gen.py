@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from experiments.methods._by_hand import by_hand
-from experiments.methods._one_step_size import Closure, OneStepSize, Params, check, finite
+from experiments.methods._one_step_size import Closure, OneStepSize, Params, check, dot, finite
 
 
 class GeN(OneStepSize):
@@ -25,7 +25,7 @@ class GeN(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Bu and Xu, arXiv 2407.02772, equation 4 and Algorithm 1.
+    Source: Bu and Xu, Gradient Descent with Generalized Newton's Method, arXiv 2407.02772.
     """
 
     def __init__(
@@ -49,6 +49,9 @@ class GeN(OneStepSize):
         params, grads = self._gradients()
         if not params:
             return returned
+        if not finite(loss, dot(grads, grads)):
+            self._skip()
+            return returned
         eta = self._get("eta")
         if self._get("steps") % self._get("every") == 0:
             ahead, behind = self._losses_at([-eta, eta], params, grads, probe)
@@ -69,7 +72,7 @@ METHODS = (
     by_hand(
         "gen",
         "GeN",
-        "arXiv 2407.02772, eq. 4",
+        "arXiv 2407.02772",
         lambda model, plan: GeN(model.parameters(), plan.lr, weight_decay=plan.weight_decay),
         needs="probes",
         probes=0.5,

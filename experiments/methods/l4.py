@@ -40,7 +40,8 @@ class L4(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Rolinek and Martius, arXiv 1802.05074, equations 6 to 9 and Algorithm 1.
+    Source: Rolinek and Martius, L4: Practical Loss-based Stepsize Adaptation for Deep Learning,
+    arXiv 1802.05074; the bias correction and the first L_min are those of the authors' code.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ METHODS = tuple(
     by_hand(
         name,
         label,
-        "arXiv 1802.05074, Alg. 1",
+        "arXiv 1802.05074",
         lambda model, plan, direction=direction: L4(
             model.parameters(), direction, weight_decay=plan.weight_decay
         ),

@@ -41,7 +41,8 @@ class LQA(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Zhu et al., arXiv 2004.03260, equations 7 to 9, and the authors' code for "published".
+    Source: Zhu et al., Automatic, Dynamic, and Nearly Optimal Learning Rate Specification by Local
+    Quadratic Approximation, arXiv 2004.03260, and the authors' code for "published".
     """
 
     def __init__(
@@ -97,7 +98,7 @@ METHODS = tuple(
     by_hand(
         name,
         label,
-        "arXiv 2004.03260, eq. 7-9",
+        "arXiv 2004.03260",
         lambda model, plan, mode=mode: LQA(
             model.parameters(), plan.lr, mode, plan.steps_per_epoch, plan.weight_decay
         ),

@@ -55,7 +55,8 @@ class PAL(OneStepSize):
       >>> round(w.item(), 3)  # the minimum of a parabola, found in one step
       0.0
 
-    Source: Mutschler and Zell, arXiv 1903.11991, equations 1 to 4 and Algorithm 1.
+    Source: Mutschler and Zell, Parabolic Approximation Line Search for DNNs, arXiv 1903.11991,
+    the rule and the defaults of section 3.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ METHODS = (
     by_hand(
         "pal",
         "PAL",
-        "arXiv 1903.11991, eq. 1-4",
+        "arXiv 1903.11991",
         lambda model, plan: PAL(model.parameters(), weight_decay=plan.weight_decay),
         needs="probes",
         probes=1.0,

@@ -38,7 +38,8 @@ class QLABGrad(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Fu and Wu, arXiv 2302.00252, equations 5 to 9 and Algorithm 1.
+    Source: Fu and Wu, QLABGrad: a Hyperparameter-Free and Convergence-Guaranteed Scheme for Deep
+    Learning, arXiv 2302.00252.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ METHODS = tuple(
     by_hand(
         name,
         label,
-        "arXiv 2302.00252, Alg. 1",
+        "arXiv 2302.00252",
         lambda model, plan, fixed=fixed: QLABGrad(
             model.parameters(), plan.lr, 0.1, fixed, plan.weight_decay
         ),

@@ -38,7 +38,8 @@ class SPS(OneStepSize):
       TypeError: a parameter is not real.
       ValueError: an option is out of range.
 
-    Source: Loizou et al., arXiv 2002.10542, equations 2 and 3, section 4 for the smoothing.
+    Source: Loizou et al., Stochastic Polyak Step-size for SGD, arXiv 2002.10542: SPS_max, and the
+    smoothing of its deep-learning experiments.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ METHODS = (
     by_hand(
         "sps",
         "SPS",
-        "arXiv 2002.10542, eq. 3",
+        "arXiv 2002.10542, SPS_max",
         lambda model, plan: SPS(model.parameters(), plan.lr, weight_decay=plan.weight_decay),
         needs="loss",
         capped=True,
@@ -95,7 +96,7 @@ METHODS = (
     by_hand(
         "sps-smooth",
         "SPS, smoothed",
-        "arXiv 2002.10542, eq. 3, sec. 4",
+        "arXiv 2002.10542, smoothed",
         lambda model, plan: SPS(
             model.parameters(),
             1.0,
