@@ -34,9 +34,8 @@ def _chart(study: Study, condition: Condition) -> Chart:
         )
         for rival in rivals
     ]
-    slug = "".join(f"-{key}-{value}" for key, value in condition.changes)
     return Chart(
-        f"figure5-{condition.task}{slug}",
+        f"figure5-{condition.slug}",
         f"{condition_label(condition)}: step size of each method",
         "Effective step size |dw| / |direction| of each rival in blue, ZENITH's in orange; median "
         "over the seeds. A step size of 0 or below has no place on the logarithmic axis.",

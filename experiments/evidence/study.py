@@ -12,7 +12,7 @@ from typing import NamedTuple
 from experiments.errors import RequestError
 from experiments.evidence.metrics import ranking_metric
 from experiments.methods import METHODS
-from experiments.results import Run, Setting, read_all
+from experiments.results import Identity, Run, Setting, read_all
 from experiments.tasks import TASKS
 
 
@@ -22,6 +22,11 @@ class Condition(NamedTuple):
     task: str
     scale: str
     changes: tuple[tuple[str, Setting], ...]  # beside the task's own settings, keys sorted
+
+    @property
+    def slug(self) -> str:
+        """For the names of files."""
+        return "-".join([self.task, *(f"{key}-{value}" for key, value in self.changes)])
 
 
 class Ends(NamedTuple):
@@ -114,7 +119,8 @@ def compared(study: Study) -> list[Condition]:
     return [condition for condition in study.conditions if counts[condition] >= least]
 
 
-def condition_of(run: Run) -> Condition:
+def condition_of(run: Run | Identity) -> Condition:
+    """ZENITH's window is left out of the condition of any other method."""
     changes = {
         key: value
         for key, value in run.changes.items()

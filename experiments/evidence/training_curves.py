@@ -55,11 +55,10 @@ def _chart(study: Study, condition: Condition, every_method: bool) -> Chart:
                 band=band,
             )
         )
-    slug = "".join(f"-{key}-{value}" for key, value in condition.changes)
     seconds = "seconds of training"
     chosen = "" if every_method else " ZENITH, then the methods with the highest medians."
     return Chart(
-        f"figure1-{condition.task}{slug}",
+        f"figure1-{condition.slug}",
         condition_label(condition),
         f"Loss and test metric against wall-clock, {task_label(condition)}. Lines: median over the "
         f"seeds; band: quartiles of ZENITH. Loss: minibatch mean, smoothed over {SMOOTHING} "
