@@ -14,6 +14,7 @@ from experiments.commands import (
     run,
     sweep,
     table1,
+    table2,
     tables,
     when,
 )
@@ -22,9 +23,10 @@ from experiments.errors import RequestError
 _COMMANDS = (
     demo,
     list_methods,
-    table1,
     run,
     sweep,
+    table1,
+    table2,
     tables,
     figures,
     curvature,

@@ -54,6 +54,18 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--normalisation", choices=("batchnorm", "none"), help="in the net, at laptop scale"
     )
     group.add_argument(
+        "--partial",
+        action="store_true",
+        default=None,
+        help="take a data set of which a part is missing, at paper scale",
+    )
+    group.add_argument(
+        "--pretrained",
+        action="store_true",
+        default=None,
+        help="start an R-CNN from torchvision's ImageNet weights, which are downloaded",
+    )
+    group.add_argument(
         "--amp", action="store_true", default=None, help="mixed precision: bfloat16 by autocast"
     )
 
@@ -61,6 +73,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def given_settings(options: argparse.Namespace) -> dict[str, Setting]:
     """The settings that were given, by name."""
     names = (
-        "lr momentum weight_decay l2 window batch epochs images minutes augment normalisation amp"
+        "lr momentum weight_decay l2 window batch epochs images minutes augment normalisation "
+        "partial pretrained amp"
     )
     return {n: v for n in names.split() if (v := getattr(options, n)) is not None}

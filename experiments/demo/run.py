@@ -51,8 +51,8 @@ def _line(record: Record) -> str:
     run = f"{record.method}, seed {record.seed}"
     end = record.evaluations[-1]
     if record.diverged:
-        return f"{run:<18} diverged at step {end.step}"
+        return f"{run:<23} diverged at step {end.step}"
     return (
-        f"{run:<18} test accuracy {100 * end.test_accuracy:6.2f} %   "
-        f"training loss {end.train_loss:.2e}   {record.seconds:6.1f} s"
+        f"{run:<23} test accuracy {100 * end.test_accuracy:6.2f} %  "
+        f"training loss {end.train_loss:.1e} {record.seconds:6.1f} s"
     )

@@ -19,6 +19,19 @@ _MODULES: dict[tuple[str, Scale], str] = {
     ("fashion-mnist", "laptop"): "_small_images",
     ("cifar10", "laptop"): "_small_images",
     ("cifar100", "laptop"): "_small_images",
+    ("mnist", "paper"): "vision.paper_scale",
+    ("cifar10", "paper"): "vision.paper_scale",
+    ("cifar100", "paper"): "vision.paper_scale",
+    ("food101", "paper"): "vision.paper_scale",
+    ("tiny-imagenet", "paper"): "vision.paper_scale",
+    ("imagenet100", "paper"): "vision.paper_scale",
+    ("food101", "laptop"): "vision.laptop_scale",
+    ("tiny-imagenet", "laptop"): "vision.laptop_scale",
+    ("imagenet100", "laptop"): "vision.laptop_scale",
+    ("keypoint-rcnn", "laptop"): "vision.coco_tasks",
+    ("keypoint-rcnn", "paper"): "vision.coco_tasks",
+    ("mask-rcnn", "laptop"): "vision.coco_tasks",
+    ("mask-rcnn", "paper"): "vision.coco_tasks",
 }
 
 

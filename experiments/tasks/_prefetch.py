@@ -1,6 +1,7 @@
 """Minibatches made ahead of the training loop, by processes of their own."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -32,16 +33,20 @@ def prefetched(
     if workers == 0:
         yield from map(make, steps)
         return
-    batches = DataLoader(
-        _Batches(make),
-        batch_size=None,  # an item is a whole batch already
-        sampler=steps,
-        num_workers=workers,
-        prefetch_factor=_AHEAD,
-        pin_memory=pin_memory,
-        # Otherwise the loader draws the seed of its workers from the state that the training uses.
-        generator=torch.Generator(),
-    )
+    with warnings.catch_warnings():
+        # More workers than cores are worth it where files come from afar.
+        warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+        loader = DataLoader(
+            _Batches(make),
+            batch_size=None,  # an item is a whole batch already
+            sampler=steps,
+            num_workers=workers,
+            prefetch_factor=_AHEAD,
+            pin_memory=pin_memory,
+            # Else the loader draws its workers' seed from the state that the training uses.
+            generator=torch.Generator(),
+        )
+        batches = iter(loader)
     for batch in batches:
         if isinstance(batch, _Refused):
             raise RequestError(batch.message)

@@ -68,6 +68,11 @@ class SmallImagesProblem:
         self._std = self._x.std((0, 1, 2), dtype=np.float64).astype(np.float32) + 1e-3
         self.steps_per_epoch = task.images // task.batch  # what fills no batch waits an epoch
 
+    @property
+    def images(self) -> dict[str, int]:
+        """How many there are; see `Problem.images`."""
+        return {"train": len(self._x), **{split: len(x) for split, (x, _) in self._splits.items()}}
+
     def model(self) -> nn.Module:
         """Three 3 x 3 convolutions, the first with stride 2, with pooling after the first two.
 

@@ -1,5 +1,6 @@
 """What a task is: data, a network, a loss, and metrics, with nothing left to chance."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,6 +16,11 @@ class Problem(Protocol):
     """A task with its data at hand."""
 
     steps_per_epoch: int
+
+    @property
+    def images(self) -> Mapping[str, int]:
+        """How many there are: "train", "validation" and "test"."""
+        ...
 
     def model(self) -> nn.Module:
         """A fresh network, drawn from torch's global random state, on the CPU."""

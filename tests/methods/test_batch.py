@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the methods need PyTorch")
+pytest.importorskip("torch", reason="the methods need PyTorch")
 
-from torch import Tensor, nn  # noqa: E402 (only where PyTorch is)
-from torch.nn.functional import cross_entropy  # noqa: E402
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from experiments.methods import METHODS, ModelBatch, Plan, without_trace  # noqa: E402
-from tests.methods.networks import network, same  # noqa: E402
+from experiments.methods import METHODS, ModelBatch, Plan, without_trace
+from tests.methods.networks import network, same
 
 X = torch.linspace(-1, 1, 16 * 36).reshape(16, 1, 6, 6)
 Y = torch.arange(16) % 3

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="the methods need PyTorch")
+pytest.importorskip("torch", reason="the methods need PyTorch")
 
-from experiments.methods._one_step_size import OneStepSize  # noqa: E402 (only where PyTorch is)
-from experiments.methods.dowg import DoWG  # noqa: E402
-from experiments.methods.gen import GeN  # noqa: E402
-from experiments.methods.l4 import L4  # noqa: E402
-from experiments.methods.lqa import LQA  # noqa: E402
-from experiments.methods.pal import PAL  # noqa: E402
-from experiments.methods.qlabgrad import QLABGrad  # noqa: E402
-from experiments.methods.sps import SPS  # noqa: E402
+import torch
+
+from experiments.methods._one_step_size import OneStepSize
+from experiments.methods.dowg import DoWG
+from experiments.methods.gen import GeN
+from experiments.methods.l4 import L4
+from experiments.methods.lqa import LQA
+from experiments.methods.pal import PAL
+from experiments.methods.qlabgrad import QLABGrad
+from experiments.methods.sps import SPS
 
 seeds = st.integers(0, 2**31)
 FAR = 1e6  # a cap that is never met

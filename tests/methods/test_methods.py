@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch", reason="the methods need PyTorch")
+pytest.importorskip("torch", reason="the methods need PyTorch")
 
-from torch import Tensor, nn  # noqa: E402 (only where PyTorch is)
-from torch.nn.functional import cross_entropy  # noqa: E402
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
-from experiments.errors import RequestError  # noqa: E402
-from experiments.methods import METHODS, Method, ModelBatch, Plan, Training  # noqa: E402
-from tests.methods.networks import network, same  # noqa: E402
+from experiments.errors import RequestError
+from experiments.methods import METHODS, Method, ModelBatch, Plan, Training
+from tests.methods.networks import network, same
 
 STEPS = 30
 PLAN = Plan(lr=0.1, momentum=0.9, window=5, total_steps=STEPS, steps_per_epoch=2)

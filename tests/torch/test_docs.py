@@ -1,37 +1,24 @@
-"""The pages of docs/torch: their lines run, and the tests that they name exist."""
+"""The PyTorch on the pages runs, line for line."""
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.optim import SGD
 
+import zenith.torch
+from tests.pages import ROOT, before_and_after, pages_to_run, run
 from tests.torch.problem import batches, make_net
 from zenith.torch import Zenith
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "torch").glob("*.md"))
-# The others need ranks or a framework; the tests of those do what the pages show.
-RUN_HERE = [
-    *("index", "plain_loop", "amp", "clipping", "accumulation", "gan", "resume", "compile"),
-]
-
-
-def blocks(page: Path) -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_block_is_python(page):
-    for block in blocks(page):
-        compile(block, page.name, "exec")
 
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, about checkpoints without ranks
-@pytest.mark.parametrize("name", RUN_HERE)
-def test_the_lines_to_copy_run(name, tmp_path):
+@pytest.mark.parametrize("page", pages_to_run("torch"))
+def test_the_lines_to_copy_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data = batches()
     model = make_net()
     optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -50,14 +37,18 @@ def test_the_lines_to_copy_run(name, tmp_path):
         "generator": make_net(1),
         "discriminator": make_net(2),
     }
-    for block in blocks(ROOT / "docs" / "torch" / f"{name}.md"):
-        exec(block, scope)  # noqa: S102
+    run(page, "torch", scope)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_every_test_that_a_page_names_exists(page):
-    for path, test in re.findall(r"`(tests/[\w/.]+)::(\w+)`", page.read_text()):
-        assert re.search(rf"^def {test}\(", (ROOT / path).read_text(), re.MULTILINE), (path, test)
+@pytest.mark.parametrize(
+    "pair", before_and_after("torch"), ids=["cosine", "step", "warm", "plateau"]
+)
+def test_the_old_lines_and_the_new_ones_of_a_migration_run(pair):
+    for lines in pair:
+        scope = {"torch": torch, "zenith": zenith, "model": make_net()}
+        exec(lines, scope)  # noqa: S102
+        assert scope["optimizer"].param_groups[0]["lr"] <= 0.1
+    assert isinstance(scope["scheduler"], Zenith)
 
 
 def test_every_page_is_linked():

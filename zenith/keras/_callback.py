@@ -4,12 +4,14 @@
 # pyright: reportUntypedBaseClass=false, reportUnknownArgumentType=false
 # (Keras is not annotated)
 
+from os import PathLike
 from typing import Any
 
 import keras
 
 from zenith.keras._optimizer import attach_settings, require_zenith
 from zenith.keras._rule import check_settings
+from zenith.log import LogWriter
 
 
 class Zenith(keras.callbacks.Callback):
@@ -26,6 +28,9 @@ class Zenith(keras.callbacks.Callback):
       min_scale: smallest factor on the learning rate, in [0, 1). The default 0 is the paper's rule.
       spike_factor: once the window is full, a norm counts for at most this many times the current
         mean; above 1. The default None is the paper's rule.
+      log: path of a CSV file for `zenith.plot` and `zenith.diagnose`, continued if it exists. It is
+        written once an epoch, with every gradient norm of it, or the last W of a longer one (for
+        all of those, `ZenithLogger`); its loss is the mean of the epoch.
 
     Raises:
       TypeError: `window` is not an integer, or, in `fit`, the optimizer is not SGD.
@@ -43,10 +48,17 @@ class Zenith(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, window: int = 500, *, min_scale: float = 0.0, spike_factor: float | None = None
+        self,
+        window: int = 500,
+        *,
+        min_scale: float = 0.0,
+        spike_factor: float | None = None,
+        log: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         self.settings = check_settings(window, min_scale, spike_factor)
+        self.log = log
+        self._writer: LogWriter | None = None
 
     def set_model(self, model: Any) -> None:
         # Every trainer calls this before it makes its train function; on_train_begin would be too
@@ -63,6 +75,11 @@ class Zenith(keras.callbacks.Callback):
         if attach_settings(optimizer, self.settings):
             inner.train_function = None  # compiled without the variables of ZENITH
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.on_train_end()  # of a training that raised
+        if self.log is not None:
+            self._writer = LogWriter(self.log)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Nothing happens at the end of a batch: a callback that overrides on_train_batch_end
         # switches off Keras's asynchronous dispatch.
@@ -71,3 +88,10 @@ class Zenith(keras.callbacks.Callback):
             optimizer = require_zenith(model.optimizer)
             logs["learning_rate"] = float(optimizer.learning_rate)
             logs["grad_norm"] = float(optimizer.grad_norm)
+            if self._writer is not None:
+                self._writer.write(optimizer, loss=logs.get("loss"))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

@@ -25,6 +25,7 @@ from zenith.core import (
 from zenith.keras._grad_norm import grad_norm
 from zenith.keras._rule import Settings, Tensor, backend_ops, check_agreement, check_settings
 from zenith.keras._schedule import ZenithSchedule
+from zenith.log import Snapshot
 
 if TYPE_CHECKING or keras.backend.backend() != "torch":
     _SGD = keras.optimizers.SGD
@@ -127,6 +128,12 @@ class ZenithSGD(_SGD):
         if isinstance(value, ZenithSchedule):
             value.follow(self, self._settings())
         _SGD.learning_rate.__set__(self, value)
+
+    def snapshot(self) -> Snapshot:
+        """What `zenith.log.LogWriter` writes of the last step; outside of a compiled function."""
+        history = [variable.numpy() for variable in self._history] or init(self.window)
+        lr = float(self.learning_rate)
+        return Snapshot(int(self.iterations), lr, ZenithState(*history))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of the constructor; `learning_rate` is eta_0."""

@@ -34,7 +34,7 @@ def export_state(state: Any) -> dict[str, Any]:
       >>> export_state(zenith(optax.sgd(0.1), window=2).init(jnp.zeros(3)))
       {'format': 1, 'window': 2, 'norms': [], 'peak': 0.0, 'skipped': 0}
     """
-    return to_portable(_the_only_zenith(state))
+    return to_portable(the_only_zenith(state))
 
 
 def import_state(state: State, portable: Mapping[str, Any], *, min_scale: float = 0.0) -> State:
@@ -61,7 +61,7 @@ def import_state(state: State, portable: Mapping[str, Any], *, min_scale: float 
       >>> float(state.zenith.scale)
       0.5
     """
-    present = _the_only_zenith(state)
+    present = the_only_zenith(state)
     imported = from_portable(portable, window=len(present.norms), min_scale=min_scale)
     placed = jax.tree.map(_placed_like, imported, present)
 
@@ -75,7 +75,7 @@ def _is_zenith(node: object) -> bool:
     return isinstance(node, ZenithState)
 
 
-def _the_only_zenith(state: Any) -> ZenithState:
+def the_only_zenith(state: Any) -> ZenithState:
     found = [node for node in jax.tree.leaves(state, is_leaf=_is_zenith) if _is_zenith(node)]
     if len(found) != 1:
         raise ValueError(

@@ -13,6 +13,7 @@ from torch.optim import LBFGS, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from zenith.core import check_safeguards, check_window, from_portable, resize, to_portable
+from zenith.log import Snapshot
 from zenith.torch import _learning_rate
 from zenith.torch._grad_norm import grad_norm, measure, to_plain
 from zenith.torch._learning_rate import LR
@@ -225,6 +226,20 @@ class Zenith(LRScheduler):
     def skipped(self) -> int:
         """How many norms were refused: NaN, infinite, negative, or too large to be summed."""
         return int(self._history.state.skipped)
+
+    def snapshot(self) -> Snapshot:
+        """What `zenith.log.LogWriter` writes of the last step; read from the device of a Tensor LR.
+
+        Its learning rate is that of the first parameter group.
+
+        Example:
+          >>> import torch
+          >>> from zenith.torch import Zenith
+          >>> Zenith(torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)).snapshot().lr
+          0.1
+        """
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        return Snapshot(self._updates, lr, _on_host(self._history.state))
 
     def get_last_lr(self) -> list[LR]:
         """eta_t of each parameter group: copies, floats or Tensors as the groups have them."""
@@ -551,4 +566,5 @@ def _like(values: list[float], optimizer: Optimizer) -> list[LR]:
 
 
 def _on_host(state: Any) -> Any:
-    return type(state)(*(f.cpu().numpy() if isinstance(f, Tensor) else f for f in state))
+    # A copy: the tensors of a device change in place.
+    return type(state)(*(f.cpu().numpy().copy() if isinstance(f, Tensor) else f for f in state))

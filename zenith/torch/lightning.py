@@ -5,11 +5,14 @@
 # pyright: reportUnknownParameterType=false
 # (Lightning is no dependency of this package)
 
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
+from zenith.log import LogWriter
 from zenith.torch._metrics import read_metrics
 from zenith.torch._scheduler import Zenith
 from zenith.torch._wrapped import unwrap
@@ -26,8 +29,14 @@ class ZenithCallback(Callback):
     gradient if `Trainer(gradient_clip_val=...)` is set. Under manual optimization clipping is
     yours: call `zenith.measure()` before `self.clip_gradients(...)`.
 
+    Args:
+      log: path of a CSV file for `zenith.plot` and `zenith.diagnose`, continued if it exists; it
+        gets the norm of every step, where the loggers get one in `log_every_n_steps`. With several
+        optimizers that have a Zenith, `-0`, `-1` and so on is appended to its stem.
+
     Raises:
       RuntimeError: at the start of training, if `configure_optimizers` returned no `Zenith`.
+      ValueError, FileNotFoundError: at the start of training, as `zenith.log.LogWriter`.
 
     Example:
       >>> import lightning, torch
@@ -44,7 +53,9 @@ class ZenithCallback(Callback):
     Source: arXiv 2601.15212, Algorithm 1, for the gradient that is measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: str | PathLike[str] | None = None) -> None:
+        self._log = log
+        self._writers: list[LogWriter] = []
         self._logged_step = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -55,6 +66,21 @@ class ZenithCallback(Callback):
                 f"saves and loads it. Received: {[*trainer.lr_scheduler_configs]}"
             )
         self._logged_step = trainer.global_step
+        if self._log is not None and trainer.is_global_zero:
+            schedulers = _zeniths(trainer)
+            for index, scheduler in enumerate(schedulers):
+                path = Path(self._log)
+                if len(schedulers) > 1:
+                    path = path.with_stem(f"{path.stem}-{index}")
+                every = min(trainer.log_every_n_steps or scheduler.window, scheduler.window)  # pyright: ignore
+                self._writers.append(LogWriter(path, every=every))
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        while self._writers:
+            self._writers.pop().close()
+
+    def on_exception(self, *_: Any, **__: Any) -> None:
+        self.on_train_end()
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
@@ -65,7 +91,12 @@ class ZenithCallback(Callback):
             if scheduler.optimizer is unwrap(optimizer):
                 scheduler.measure()
 
-    def on_train_batch_end(self, trainer: Trainer, *_: Any, **__: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any, **__: Any
+    ) -> None:
+        loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
+        for writer, scheduler in zip(self._writers, _zeniths(trainer), strict=False):
+            writer.write(scheduler, loss=loss)
         step = trainer.global_step
         every: int = trainer.log_every_n_steps  # pyright: ignore  (set by a connector)
         if not every or step // every == self._logged_step // every:

@@ -6,6 +6,7 @@
 # (Transformers is no dependency of this package)
 
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 from transformers import (
@@ -16,6 +17,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from zenith.log import LogWriter
 from zenith.torch._metrics import read_metrics
 from zenith.torch._scheduler import Zenith
 
@@ -33,9 +35,12 @@ class ZenithCallback(TrainerCallback):
 
     Args:
       trainer: the Trainer to which the callback is added, with a `Zenith` as its scheduler.
+      log: path of a CSV file for `zenith.plot` and `zenith.diagnose`, continued if it exists; it
+        gets the norm of every step, where the Trainer logs one in `logging_steps`.
 
     Raises:
       RuntimeError: at the start of training, if the Trainer's scheduler is no `Zenith`.
+      ValueError, FileNotFoundError: at the start of training, as `zenith.log.LogWriter`.
 
     Example:
       >>> from zenith.torch import Zenith
@@ -47,8 +52,10 @@ class ZenithCallback(TrainerCallback):
     Source: arXiv 2601.15212, Algorithm 1, for the gradient that is measured.
     """
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer, log: str | PathLike[str] | None = None) -> None:
         self.trainer = trainer
+        self._log = log
+        self._writer: LogWriter | None = None
         self._scheduler: Zenith | None = None
         self._handed_over = False
 
@@ -63,7 +70,10 @@ class ZenithCallback(TrainerCallback):
                 f"Zenith(optimizer)). Received: {type(scheduler).__name__}"
             )
         self._scheduler = scheduler
-        self._stop_listening()  # to a training that raised
+        self._stop()  # after a training that raised
+        if self._log is not None and state.is_world_process_zero:
+            every = min(state.logging_steps or scheduler.window, scheduler.window)
+            self._writer = LogWriter(self._log, every=every)
         accelerator = self.trainer.accelerator
         clip: Callable[..., Any] = accelerator.clip_grad_norm_
 
@@ -87,6 +97,8 @@ class ZenithCallback(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        if self._writer is not None and self._scheduler is not None:
+            self._writer.write(self._scheduler)
         if control.should_log and self._scheduler is not None:
             self.trainer.log(read_metrics(self._scheduler))
             control.should_log = True  # which log() takes back: the Trainer's own is still to come
@@ -94,7 +106,10 @@ class ZenithCallback(TrainerCallback):
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self._stop_listening()
+        self._stop()
 
-    def _stop_listening(self) -> None:
+    def _stop(self) -> None:
         vars(self.trainer.accelerator).pop("clip_grad_norm_", None)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
