@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="curvature needs PyTorch: zenith-lr[experiments]")
-pytest.importorskip("curvlinops", reason="sharpness needs curvlinops: zenith-lr[experiments]")
+pytest.importorskip("curvlinops", reason="sharpness needs curvlinops: zenith-lr[curvature]")
 pytest.importorskip("matplotlib", reason="the pictures need matplotlib: zenith-lr[experiments]")
 
 import torch
