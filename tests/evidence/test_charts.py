@@ -106,7 +106,7 @@ def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
         *(run([0.9, 0.9], seed=s, method="cosine") for s in (0, 1)),
         run([0.9], seed=0, method="step"),  # half of the problems are enough, but it has one
     ]
-    chart = profile_chart(Study(tuple(runs)))
+    chart = profile_chart(Study(tuple(runs)), every_method=True)
     assert chart is not None
     assert "over 1 problems" in chart.caption
     zenith, cosine = (line for line in chart.panels[1].lines if line.label != "step decay \u2020")
@@ -117,7 +117,7 @@ def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
 
 
 def test_there_is_no_profile_of_one_method() -> None:
-    assert profile_chart(Study((run([0.5]),))) is None
+    assert profile_chart(Study((run([0.5]),)), every_method=True) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -163,7 +163,7 @@ def test_each_figure_has_a_command_and_says_what_it_needs(
     results = tmp_path / "results"
     for number in (1, 2, 5):
         write(run([0.5, 0.6]), results)
-        write(run([0.5, 0.7], method="cosine"), results)
+        write(run([0.5, 0.7], method="sps"), results)
         out = tmp_path / f"figure{number}"
         assert main([f"figure{number}", f"--results={results}", f"--out={out}"]) == 0
         assert {p.name for p in out.iterdir()} == {
