@@ -17,7 +17,7 @@ def test_the_best_epoch_is_chosen_on_the_validation_split() -> None:
 
 
 def test_a_run_that_diverged_counts_as_nothing_at_the_end_and_with_its_best_before() -> None:
-    diverged = run([0.5, 0.8, math.nan], test=[0.5, 0.7, math.nan], status="diverged")
+    diverged = run([0.5, 0.8, math.nan], test=[0.5, 0.7, 0.1], status="diverged")
     assert ends_of(diverged) == Ends(best=0.7, last=0.0)
     assert ends_of(run([], status="diverged")) == Ends(0.0, 0.0)
 
