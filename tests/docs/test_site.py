@@ -109,7 +109,7 @@ def show(browser, scheme, width):
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width == PHONE},
     )
-    browser.refresh()
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
 
 
 # WCAG 2.1, success criterion 1.4.3: 4.5 for text. The ground is the nearest colour that is opaque.
