@@ -4,8 +4,8 @@
 
 Three equal models take turns in one process, on one thread: SGD, SGD again (the control: what two
 equal things differ by), and SGD with the callback. A round times the same steps of each, in an
-order that rotates; the figures are medians over rounds of the paired ratio, with a bootstrap
-interval of 95 %. "The hook alone" is what ZENITH adds (norm, rule, state), called by itself on
+order that rotates; the figures are medians over rounds of the paired ratio, that of ZENITH to the
+mean of the two others, with a bootstrap interval of 95 %. "The hook alone" is what ZENITH adds (norm, rule, state), called by itself on
 gradients of the same shapes: on a busy machine it is the figure with the least noise.
 """
 
@@ -159,8 +159,8 @@ def main() -> None:
                 seconds[i, j] = contenders[j]()
         sgd, again, zenith = seconds.T
         print(f"{name}, batch {batch}: SGD {np.median(sgd) * 1e3:.2f} ms a step")
-        for label, other in (("SGD again", again), ("ZENITH", zenith)):
-            middle, low, high = interval(other / sgd - 1)
+        for label, ratio in (("SGD again", again / sgd), ("ZENITH", 2 * zenith / (sgd + again))):
+            middle, low, high = interval(ratio - 1)
             print(f"  {label:9} {middle:+.2%}  [{low:+.2%}, {high:+.2%}]")
         verdict = "within" if high <= limit else "over" if low > limit else "too noisy to tell from"
         hook = hook_alone(make)

@@ -5,10 +5,34 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from experiments.commands import demo
+from experiments.commands import (
+    curvature,
+    demo,
+    figures,
+    list_methods,
+    report,
+    run,
+    sweep,
+    table1,
+    table2,
+    tables,
+    when,
+)
 from experiments.errors import RequestError
 
-_COMMANDS = (demo,)
+_COMMANDS = (
+    demo,
+    list_methods,
+    run,
+    sweep,
+    table1,
+    table2,
+    tables,
+    figures,
+    curvature,
+    report,
+    when,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,8 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RequestError as error:
         print(f"experiments: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("experiments: interrupted; nothing was written", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        what_now = interrupt.args[0] if interrupt.args else "nothing was written"
+        print(f"experiments: interrupted; {what_now}", file=sys.stderr)
         return 130
     return 0
 

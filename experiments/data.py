@@ -5,15 +5,16 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.errors import RequestError
 
-CLASSES = 10
+CLASSES = 10  # of every set that the demo knows
 _PROBE = 5_000
 
 
@@ -32,11 +33,21 @@ class Data(NamedTuple):
         return self.x_train[:_PROBE], self.y_train[:_PROBE]
 
 
+class Images(NamedTuple):
+    """The bytes of a classification set: images u8[N, H, W, C], labels i64[N] in [0, classes)."""
+
+    classes: int
+    x_train: NDArray[np.uint8]
+    y_train: NDArray[np.int64]
+    x_test: NDArray[np.uint8]
+    y_test: NDArray[np.int64]
+
+
 def load(name: str, folder: Path | None = None) -> Data:
-    """Load a data set by name.
+    """Load a data set for the demo by name.
 
     Args:
-      name: a key of `LOADERS`.
+      name: one of `NAMES`.
       folder: where its files are; `digits` needs none, it comes with scikit-learn.
 
     Returns:
@@ -47,13 +58,31 @@ def load(name: str, folder: Path | None = None) -> Data:
     """
     if name == "digits":
         return _digits()
+    images = read(name, folder)
+    x_train, x_test = (x.astype(np.float32) / 255 for x in (images.x_train, images.x_test))
+    return Data(name, x_train, images.y_train, x_test, images.y_test)
+
+
+def read(name: str, folder: Path | None) -> Images:
+    """Read the files of a data set by name.
+
+    Args:
+      name: a key of `READERS`.
+      folder: where its files are.
+
+    Returns:
+      The training and the test set.
+
+    Raises:
+      RequestError: the files are missing or are not what they should be.
+    """
     if folder is None:
-        raise RequestError(f"--data {name} needs --data-dir DIR, the folder that holds its files")
+        raise RequestError(f"{name} needs --data-dir DIR, the folder that holds its files")
     if not folder.is_dir():
         raise RequestError(
             f"--data-dir: expected a folder that holds {name}, found none at {folder}"
         )
-    return LOADERS[name](folder)
+    return READERS[name](folder)
 
 
 def _digits() -> Data:
@@ -69,24 +98,17 @@ def _digits() -> Data:
     return Data("digits", x_train, y_train, x_test, y_test)
 
 
-def _mnist(folder: Path) -> Data:
-    return _idx_set("mnist", folder, "MNIST")
-
-
-def _fashion_mnist(folder: Path) -> Data:
-    return _idx_set("fashion-mnist", folder, "FashionMNIST")
-
-
-def _idx_set(name: str, folder: Path, torchvision_name: str) -> Data:
+def _idx_set(name: str, torchvision_name: str, folder: Path) -> Images:
     places = [folder / torchvision_name / "raw", folder]
-    halves: list[tuple[NDArray[np.float32], NDArray[np.int64]]] = []
+    halves: list[tuple[NDArray[np.uint8], NDArray[np.int64]]] = []
     for part in ("train", "t10k"):
         image_file = _find_idx(name, places, f"{part}-images-idx3-ubyte")
         label_file = _find_idx(name, places, f"{part}-labels-idx1-ubyte")
         images = _read_idx(image_file, (28, 28))
         labels = _read_idx(label_file, ())
-        halves.append(_checked(str(image_file), images[..., np.newaxis], str(label_file), labels))
-    return Data(name, *halves[0], *halves[1])
+        places_found = (str(image_file), str(label_file))
+        halves.append(_checked(places_found, images[..., np.newaxis], labels, CLASSES))
+    return Images(CLASSES, *halves[0], *halves[1])
 
 
 def _find_idx(name: str, places: list[Path], file: str) -> Path:
@@ -95,7 +117,7 @@ def _find_idx(name: str, places: list[Path], file: str) -> Path:
             if path.is_file():
                 return path
     raise RequestError(
-        f"--data {name}: expected the idx file {file} (or {file}.gz) in {places[0]} or {places[1]}"
+        f"{name}: expected the idx file {file} (or {file}.gz) in {places[0]} or {places[1]}"
     )
 
 
@@ -134,12 +156,12 @@ def _read_idx(path: Path, item: tuple[int, ...]) -> NDArray[np.uint8]:
     return np.frombuffer(content[start:], np.uint8).reshape(shape)
 
 
-def _cifar10(folder: Path) -> Data:
-    path = folder / "cifar10.npz"
+def _npz_set(name: str, file: str, classes: int, folder: Path) -> Images:
+    path = folder / file
     keys = ("x_train", "y_train", "x_test", "y_test")
     wanted = f"an npz file with the arrays {', '.join(keys)}"
     if not path.is_file():
-        raise RequestError(f"--data cifar10: expected {path}, {wanted}; there is no such file")
+        raise RequestError(f"{name}: expected {path}, {wanted}; there is no such file")
     try:
         # Opened here: `np.load` leaves a file that it cannot read open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -149,15 +171,17 @@ def _cifar10(folder: Path) -> Data:
     except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise RequestError(f"{path}: expected {wanted}: {error}".replace("\n", " ")) from error
     train, test = (
-        _checked(f"{path}: x_{part}", arrays[f"x_{part}"], f"{path}: y_{part}", arrays[f"y_{part}"])
+        _checked((f"{path}: x_{part}", f"{path}: y_{part}"), x, y, classes)
         for part in ("train", "test")
+        for x, y in [(arrays[f"x_{part}"], arrays[f"y_{part}"])]
     )
-    return Data("cifar10", *train, *test)
+    return Images(classes, *train, *test)
 
 
 def _checked(
-    image_place: str, images: NDArray[np.generic], label_place: str, labels: NDArray[np.generic]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    places: tuple[str, str], images: NDArray[Any], labels: NDArray[Any], classes: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    image_place, label_place = places
     if (
         images.dtype != np.uint8
         or images.ndim != 4
@@ -176,17 +200,18 @@ def _checked(
         )
     if len(flat) != len(images):
         raise RequestError(f"{label_place}: expected {len(images)} labels, found {len(flat)}")
-    if flat.min() < 0 or flat.max() >= CLASSES:
+    if flat.min() < 0 or flat.max() >= classes:
         raise RequestError(
-            f"{label_place}: expected labels from 0 to {CLASSES - 1}, "
+            f"{label_place}: expected labels from 0 to {classes - 1}, "
             f"found {flat.min()} to {flat.max()}"
         )
-    return images.astype(np.float32) / 255, flat.astype(np.int64)
+    return images, flat.astype(np.int64)
 
 
-LOADERS: dict[str, Callable[[Path], Data]] = {
-    "mnist": _mnist,
-    "fashion-mnist": _fashion_mnist,
-    "cifar10": _cifar10,
+READERS: dict[str, Callable[[Path], Images]] = {
+    "mnist": partial(_idx_set, "mnist", "MNIST"),
+    "fashion-mnist": partial(_idx_set, "fashion-mnist", "FashionMNIST"),
+    "cifar10": partial(_npz_set, "cifar10", "cifar10.npz", 10),
+    "cifar100": partial(_npz_set, "cifar100", "cifar100-subset.npz", 100),
 }
-NAMES = ("digits", *LOADERS)
+NAMES = ("digits", "mnist", "fashion-mnist", "cifar10")

@@ -1,12 +1,12 @@
-"""`python -m experiments demo`: ZENITH beside three schedules, in one table and one picture."""
+"""`python -m experiments demo`: ZENITH beside other methods, in one table and one picture."""
 
 import argparse
 import shlex
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from experiments.commands.arguments import learning_rate, whole
+from experiments.commands.arguments import check_methods, learning_rate, names, whole
+from experiments.commands.reading import writable_folder
 from experiments.data import NAMES, load
 from experiments.demo.record import Settings
 from experiments.demo.schedules import METHODS
@@ -22,11 +22,19 @@ def add_to(commands: Any) -> None:
     """Add the command to the subparsers of `python -m experiments`."""
     demo = commands.add_parser(
         "demo",
-        help="train a small convolutional net with ZENITH and with three schedules",
+        help="train a small convolutional net with ZENITH and with other methods",
         description="Train a small convolutional net with ZENITH, and with a constant, a cosine "
-        "and a step-decay learning rate; print a table and draw a picture.",
+        "and a step-decay learning rate, or with whatever `list` lists; print a table and draw a "
+        "picture.",
     )
     demo.set_defaults(command=_demo)
+    demo.add_argument(
+        "--methods",
+        type=names,
+        default=",".join(METHODS),
+        metavar="NAME,...",
+        help="names as in `list`, or all; other than %(default)s, the default, in torch only",
+    )
     demo.add_argument("--data", choices=NAMES, default="digits", help="default: %(default)s")
     demo.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set lies")
     demo.add_argument("--framework", choices=FRAMEWORKS, default="torch", help="default: torch")
@@ -64,6 +72,7 @@ def _demo(options: argparse.Namespace) -> None:
         options.window, options.lr, options.epochs or epochs, options.batch or batch
     )
     trainer = load_trainer(options.framework, options.backend)
+    methods = _methods(options.methods, options.framework)
     data = load(options.data, options.data_dir)
     steps = settings.total_steps(data)
     if steps == 0:
@@ -71,7 +80,7 @@ def _demo(options: argparse.Namespace) -> None:
             f"--batch must be at most {len(data.x_train)}, the size of the training set. "
             f"Received: {settings.batch}"
         )
-    out = _folder(options.out)
+    out = writable_folder(options.out)
 
     console = Console()
     seeds = f"{options.seeds} seed" + ("s" if options.seeds > 1 else "")
@@ -87,7 +96,7 @@ def _demo(options: argparse.Namespace) -> None:
             "ZENITH stays at the constant learning rate.",
             highlight=False,
         )
-    records = run_all(trainer, data, METHODS, settings, options.seeds, console)
+    records = run_all(trainer, data, methods, settings, options.seeds, console)
 
     rows = summarize(records)
     console.print(terminal_table(rows, "Median (range) over the seeds, at the end of the run"))
@@ -98,11 +107,27 @@ def _demo(options: argparse.Namespace) -> None:
         console.print(f"{path}", highlight=False, soft_wrap=True)
 
 
+def _methods(received: list[str], framework: str) -> list[str]:
+    known = [*METHODS]
+    if framework == "torch":
+        from experiments import methods
+
+        known = [*methods.METHODS]
+    elif set(received) - set(known):
+        raise RequestError(
+            f"--methods must be names among {', '.join(known)} with --framework {framework}; the "
+            f"others are for torch. Received: {','.join(received)}"
+        )
+    chosen = check_methods(received, known)
+    return known if chosen == ["all"] else chosen
+
+
 def _arguments(options: argparse.Namespace, settings: Settings) -> str:
     """What makes the same table again; where the data lie is each user's own."""
     return shlex.join(
         f"--{name}={value}"
         for name, value in {
+            **({} if options.methods == [*METHODS] else {"methods": ",".join(options.methods)}),
             "data": options.data,
             "framework": options.framework,
             **({"backend": options.backend} if options.backend else {}),
@@ -113,15 +138,3 @@ def _arguments(options: argparse.Namespace, settings: Settings) -> str:
             "seeds": options.seeds,
         }.items()
     )
-
-
-def _folder(path: Path) -> Path:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):  # found out now, not after the training
-            pass
-    except OSError as error:
-        raise RequestError(
-            f"--out must be a folder that can be written to. Received: {path} ({error.strerror})"
-        ) from error
-    return path

@@ -1,21 +1,19 @@
 """The picture of a comparison: learning rate, gradient norm, loss and accuracy over the steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from experiments.demo.record import Record, Step
+from experiments.demo.curves import POINTS, Look, accuracies, band, read, smooth, thinned
+from experiments.demo.many import draw_many
+from experiments.demo.record import Record
 from experiments.demo.tables import LABELS
 from experiments.files import replace
 
-_Curve = NDArray[np.float64]
-_POINTS = 300  # of a curve: more cannot be seen, and make the SVG heavy
 _STYLE = {
     "font.size": 11,
     "axes.titlesize": 11.5,
@@ -31,18 +29,12 @@ _STYLE = {
 }
 
 
-class _Look(NamedTuple):
-    color: str
-    line: str
-    width: float
-
-
 # Okabe and Ito's colours, told apart by every kind of colour vision; the dashes by a printer.
 _LOOKS = {
-    "constant": _Look("#7f7f7f", ":", 2.2),
-    "step": _Look("#009e73", "-.", 1.8),
-    "cosine": _Look("#0072b2", "--", 1.8),
-    "zenith": _Look("#d55e00", "-", 2.4),
+    "constant": Look("#7f7f7f", ":", 2.2),
+    "step": Look("#009e73", "-.", 1.8),
+    "cosine": Look("#0072b2", "--", 1.8),
+    "zenith": Look("#d55e00", "-", 2.4),
 }
 
 
@@ -50,16 +42,17 @@ def write_picture(records: Sequence[Record], title: str, window: int, folder: Pa
     """Draw the runs and write `demo.png` and `demo.svg` into `folder`.
 
     Args:
-      records: at least one run of each method in `LABELS`.
+      records: the runs.
       title: one line over the picture.
-      window: ZENITH's window W.
+      window: ZENITH's window W, marked where it is drawn beside the three usual schedules.
       folder: an existing folder; files of these names in it are replaced.
 
     Returns:
       The paths written.
     """
     with mpl.rc_context(_STYLE):
-        figure = _draw(records, title, window)
+        usual = {record.method for record in records} == set(_LOOKS)
+        figure = _draw(records, title, window) if usual else draw_many(records, title)
         paths = [folder / "demo.png", folder / "demo.svg"]
         replace(paths[0], lambda new: figure.savefig(new, dpi=160))
         replace(paths[1], lambda new: figure.savefig(new, metadata={"Date": None}))
@@ -78,10 +71,11 @@ def _draw(records: Sequence[Record], title: str, window: int) -> Figure:
     smoothing = max(1, steps // 40)
 
     for method, runs in by_method.items():
-        _band(rate, method, [_curve(run, lambda step: step.lr) for run in runs])
-        losses = [_smooth(_curve(run, lambda step: step.loss), smoothing) for run in runs]
-        _band(loss, method, losses)
-        _accuracies(accuracy, method, runs)
+        look, label = _LOOKS[method], LABELS[method]
+        band(rate, [read(run, lambda step: step.lr) for run in runs], look, label)
+        losses = [smooth(read(run, lambda step: step.loss), smoothing) for run in runs]
+        band(loss, losses, look, label)
+        accuracies(accuracy, runs, look)
     if window < steps:
         for axes in (rate, norm):
             axes.axvline(window, color="0.4", linewidth=1, linestyle=":", label="window full")
@@ -110,52 +104,17 @@ def _draw(records: Sequence[Record], title: str, window: int) -> Figure:
     return figure
 
 
-def _curve(run: Record, read: Callable[[Step], float]) -> _Curve:
-    return np.array([read(step) for step in run.steps])
-
-
-def _smooth(values: _Curve, width: int) -> _Curve:
-    """Centred mean over `width` values, over fewer at both ends."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    middle = np.arange(len(values))
-    first = np.maximum(middle - width // 2, 0)
-    last = np.minimum(middle - width // 2 + width, len(values))
-    means: _Curve = (sums[last] - sums[first]) / (last - first)
-    return means
-
-
-def _band(axes: Axes, method: str, curves: Sequence[_Curve]) -> None:
-    """Range over the seeds as a band, the median as a line; a run that diverged ends early."""
-    look = _LOOKS[method]
-    stacked = np.full((len(curves), max(map(len, curves))), np.nan)
-    for row, curve in zip(stacked, curves, strict=True):
-        row[: len(curve)] = np.where(np.isfinite(curve), curve, np.nan)
-    at = _thinned(stacked.shape[1])
-    stacked = np.ma.masked_invalid(stacked[:, at])
-    axes.fill_between(
-        at + 1, stacked.min(0), stacked.max(0), color=look.color, alpha=0.13, linewidth=0
-    )
-    axes.plot(
-        at + 1,
-        np.ma.median(stacked, 0),
-        look.line,
-        color=look.color,
-        linewidth=look.width,
-        label=LABELS[method],
-    )
-
-
 def _norms(axes: Axes, runs: Sequence[Record]) -> None:
     look = _LOOKS["zenith"]
     axes.set_yscale("log")
-    norms = _curve(runs[0], lambda step: step.grad_norm)
-    at = _thinned(len(norms), 2 * _POINTS)
+    norms = read(runs[0], lambda step: step.grad_norm)
+    at = thinned(len(norms), 2 * POINTS)
     axes.plot(at + 1, norms[at], color="0.75", linewidth=0.6, label="norm (seed 0)")
     for run in runs:
-        mean = _curve(run, lambda step: step.mean)
-        zenith = _curve(run, lambda step: step.zenith)
+        mean = read(run, lambda step: step.mean)
+        zenith = read(run, lambda step: step.zenith)
         zenith[zenith == 0] = np.nan  # the window is not full yet
-        at = _thinned(len(mean))
+        at = thinned(len(mean))
         first = run is runs[0]
         width = look.width if first else 0.9
         axes.plot(
@@ -176,22 +135,3 @@ def _norms(axes: Axes, runs: Sequence[Record]) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(low / (high / low) ** 0.5, high)  # room for the legend
     axes.legend(loc="lower right", fontsize=9.5, labelspacing=0.3, borderaxespad=0)
-
-
-def _accuracies(axes: Axes, method: str, runs: Sequence[Record]) -> None:
-    look = _LOOKS[method]
-    # The last evaluation of a run that diverged is that of a broken model, between two grid points.
-    ends = [run.evaluations[:-1] if run.diverged else run.evaluations for run in runs]
-    at = [evaluation.step for evaluation in max(ends, key=len)]
-    if not at:
-        return
-    values = np.full((len(runs), len(at)), np.nan)
-    for row, evaluations in zip(values, ends, strict=True):
-        row[: len(evaluations)] = [100 * evaluation.test_accuracy for evaluation in evaluations]
-    masked = np.ma.masked_invalid(values)
-    axes.fill_between(at, masked.min(0), masked.max(0), color=look.color, alpha=0.13, linewidth=0)
-    axes.plot(at, np.ma.median(masked, 0), look.line, color=look.color, linewidth=look.width)
-
-
-def _thinned(length: int, points: int = _POINTS) -> NDArray[np.int64]:
-    return np.unique(np.linspace(0, length - 1, min(length, points)).round().astype(np.int64))

@@ -14,8 +14,18 @@ from rich.table import Table
 from experiments.demo.record import Record
 from experiments.files import replace_text
 
+# Those that every framework has; the others are torch's alone.
 LABELS = {"zenith": "ZENITH", "constant": "constant", "cosine": "cosine", "step": "step decay"}
 _HEADERS = ("method", "test accuracy, %", "training loss", "seconds", "ms a step")
+
+
+def label(method: str) -> str:
+    """Its name in tables and pictures."""
+    if method in LABELS:
+        return LABELS[method]
+    from experiments.methods import METHODS
+
+    return METHODS[method].label
 
 
 class Spread(NamedTuple):
@@ -117,12 +127,12 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    label = LABELS[row.method]
+    name = label(row.method)
     if row.diverged:
-        label += f" ({row.diverged} of {row.seeds} diverged)"
+        name += f" ({row.diverged} of {row.seeds} diverged)"
     percent = Spread(*(100 * value for value in row.test_accuracy))
     return (
-        label,
+        name,
         _with_range(percent, ".2f"),
         _with_range(row.train_loss, ".1e"),
         f"{row.seconds.median:.1f}",

@@ -21,6 +21,9 @@ class Plan:
     window: int = 500  # of ZENITH
     total_steps: int = 0  # only for a method that says `knows_budget`
     steps_per_epoch: int = 1
+    # Whether `effective_lr` may cost something: COCOB and MoMo tell it from a copy of the weights.
+    # False, for a clean measurement of time and memory, makes it NaN there.
+    log_lr: bool = True
 
 
 class Batch(Protocol):
@@ -51,7 +54,10 @@ class Training(Protocol):
         ...
 
     def effective_lr(self) -> float:
-        """The step size of the last step: |dw| / |direction|; eta_0 before the first."""
+        """The step size of the last step: |dw| / |direction|; eta_0 before the first.
+
+        Negative for a step against the direction of the rule, 0 for one that was skipped.
+        """
         ...
 
     def evaluating(self) -> AbstractContextManager[None]:

@@ -71,11 +71,10 @@ def fit(model, tmp_path, *, callbacks=(), epochs=EPOCHS, resume=None, logger=Fal
         devices=1,
         callbacks=[*callbacks],
         logger=logger,
-        log_every_n_steps=1,
         default_root_dir=tmp_path,
         enable_progress_bar=False,
         enable_model_summary=False,
-        **{"enable_checkpointing": False} | options,
+        **{"enable_checkpointing": False, "log_every_n_steps": 1} | options,
     )
     trainer.fit(model, loader(), ckpt_path=resume)
     return trainer

@@ -41,13 +41,13 @@ def make_trainer(folder, *, callback=True, lr=LR, **options):
     model = Model()
     optimizer = SGD(model.parameters(), lr=lr, momentum=0.9)
     zenith = Zenith(optimizer, window=WINDOW)
-    options = {"report_to": "none", "save_strategy": "no", "num_train_epochs": 1} | options
+    defaults = {"report_to": "none", "save_strategy": "no", "logging_steps": 1}
+    options = defaults | {"num_train_epochs": 1} | options
     trainer = Trainer(
         model=model,
         args=TrainingArguments(
             output_dir=str(folder),
             per_device_train_batch_size=BATCH,
-            logging_steps=1,
             use_cpu=True,
             disable_tqdm=True,
             remove_unused_columns=False,

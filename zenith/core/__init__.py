@@ -1,5 +1,7 @@
 """The rule of ZENITH, pure and framework-free: state in, state out."""
 
+from zenith.core._file import load as load
+from zenith.core._file import save as save
 from zenith.core._pairs import add_pairs as add_pairs
 from zenith.core._portable import from_portable as from_portable
 from zenith.core._portable import to_portable as to_portable
@@ -21,7 +23,9 @@ __all__ = [
     "check_window",
     "from_portable",
     "init",
+    "load",
     "resize",
+    "save",
     "to_portable",
     "update",
 ]

@@ -71,16 +71,14 @@ def from_portable(
 
     padded = np.zeros(size, np.float32)
     padded[size - len(norms) :] = norms
-    state = init(size)._replace(
-        norms=padded, count=np.int32(len(norms)), peak=peak, skipped=np.int32(skipped)
-    )
+    state = init(size)._replace(norms=padded, count=np.int32(len(norms)), peak=peak)
     # A norm that the rule refuses moves nothing but `skipped`; what it derives is the rest.
     derived = update(state, np.nan, min_scale=min_scale)
     if derived.peak != peak:
         raise _refusal("peak", f"must be at least the sum {float(derived.peak)!r} of `norms`", peak)
     if len(norms) < size and peak != 0:
         raise _refusal("peak", "must be 0 until the window is full", peak)
-    return derived._replace(skipped=state.skipped)
+    return derived._replace(skipped=np.int32(skipped))
 
 
 def _check_keys(portable: Mapping[str, Any]) -> None:

@@ -2,8 +2,7 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import perf_counter
 
 import numpy as np
@@ -15,8 +14,10 @@ from torch.nn.functional import cross_entropy
 from experiments.data import CLASSES, Data
 from experiments.demo.models import EPSILON, KEEP, KERNEL, POOLED_BLOCKS, initial_parameters
 from experiments.demo.record import Evaluation, Record, Settings, Step
-from experiments.demo.schedules import MULTIPLIERS
-from zenith.torch import Zenith, grad_norm
+from experiments.methods import METHODS, ModelBatch, Plan, Training
+from experiments.methods.zenith import ZenithTraining
+from experiments.threads import one_thread
+from zenith.torch import grad_norm
 
 _EVALUATED_AT_ONCE = 1000
 
@@ -29,7 +30,7 @@ def train(
     on_step: Callable[[int], None],
 ) -> Record:
     """Train the demo's network on the CPU; see `experiments.demo.record.Trainer`."""
-    with _one_thread():
+    with one_thread():
         return _train(data, method, settings, seed, on_step)
 
 
@@ -38,43 +39,45 @@ def _train(
 ) -> Record:
     record = Record("torch", method, seed)
     model = _network(data, seed)
-    optimizer = torch.optim.SGD(model.parameters(), settings.lr, settings.momentum)
-    group = optimizer.param_groups[0]
-    scheduler = Zenith(optimizer, settings.window) if method == "zenith" else None
-    multiplier = MULTIPLIERS.get(method)
+    total_steps = settings.total_steps(data)
+    plan = Plan(
+        settings.lr,
+        settings.momentum,
+        window=settings.window,
+        total_steps=total_steps,
+        steps_per_epoch=total_steps // settings.epochs,
+    )
+    training = METHODS[method].start(model, plan)
 
     x_train, y_train = _images(data.x_train), torch.from_numpy(data.y_train)
-    total_steps = settings.total_steps(data)
     evaluation_steps = settings.evaluation_steps(data)
     _warm_up(model, x_train[: settings.batch], y_train[: settings.batch])
 
     for step, indices in enumerate(settings.batches(data, seed)):
-        batch = torch.from_numpy(indices)
+        x, y = x_train[indices], y_train[indices]
+        batch = ModelBatch(model, lambda x=x, y=y: cross_entropy(model(x), y))
         start = perf_counter()
-        optimizer.zero_grad()
-        loss = cross_entropy(model(x_train[batch]), y_train[batch])
-        loss.backward()
-        if multiplier is not None:
-            group["lr"] = settings.lr * multiplier(step, total_steps)
-        optimizer.step()
+        loss = training.step(batch)
         record.seconds += perf_counter() - start
 
-        record.steps.append(_step(scheduler, group["lr"], loss, model))
+        record.steps.append(_step(training, loss, model))
         record.diverged = not math.isfinite(record.steps[-1].loss)
         if step + 1 in evaluation_steps or record.diverged:
-            record.evaluations.append(_evaluate(model, data, step + 1))
+            with training.evaluating():
+                record.evaluations.append(_evaluate(model, data, step + 1))
         on_step(step + 1)
         if record.diverged:
             break
     return record
 
 
-def _step(scheduler: Zenith | None, lr: float, loss: Tensor, model: nn.Module) -> Step:
+def _step(training: Training, loss: Tensor, model: nn.Module) -> Step:
     # The gradient outlives the step, so the norm of the rivals is measured outside their time;
     # ZENITH's own is in its time, where it belongs.
-    if scheduler is None:
-        norm = float(grad_norm(p.grad for p in model.parameters()))
-        return Step(lr, norm, loss.item())
+    lr = training.effective_lr()
+    if not isinstance(training, ZenithTraining):
+        return Step(lr, float(grad_norm(p.grad for p in model.parameters())), loss.item())
+    scheduler = training.scheduler
     norm = math.nan if scheduler.last_norm is None else scheduler.last_norm
     return Step(lr, norm, loss.item(), scheduler.mean, scheduler.zenith)
 
@@ -129,14 +132,3 @@ def _accuracy_and_loss(
         right += int((logits.argmax(1) == labels).sum())
         loss += float(cross_entropy(logits, labels, reduction="sum"))
     return right / len(x), loss / len(x)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread: a net this small is slower on two, and the sums come in one order."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

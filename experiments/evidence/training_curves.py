@@ -1,0 +1,71 @@
+"""Figure 1: loss and accuracy against the seconds of training."""
+
+from experiments.evidence.chart import Chart, Line, Panel
+from experiments.evidence.curves import SMOOTHING, median_line
+from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
+from experiments.evidence.looks import looks
+from experiments.evidence.metrics import metric_label, metrics_of
+from experiments.evidence.study import Condition, Study, compared
+
+_METHODS = 8  # more lines cannot be told apart on paper; the browser has them all
+
+
+def training_charts(study: Study, every_method: bool) -> list[Chart]:
+    """One chart a condition under which methods are compared.
+
+    Args:
+      study: the runs.
+      every_method: all of them, of which a browser shows what is clicked; otherwise ZENITH, the
+        schedules and the best of the others, eight in all.
+    """
+    return [_chart(study, condition, every_method) for condition in compared(study)]
+
+
+def _chart(study: Study, condition: Condition, every_method: bool) -> Chart:
+    methods = [m for m in study.methods if study.cell(condition, m)]
+    if not every_method:
+        methods = study.leading(condition, _METHODS)
+    look = looks(methods)
+    losses: list[Line] = []
+    metrics: list[Line] = []
+    name = next(iter(metrics_of([*study.cell(condition, methods[0]).values()])), "accuracy")
+    for method in methods:
+        runs = list(study.cell(condition, method).values())
+        label, band = method_label(method), method == "zenith"
+        losses.append(
+            median_line(
+                runs,
+                lambda run: run.steps,
+                lambda row: row.seconds,
+                lambda row: row.loss,  # type: ignore[union-attr]
+                label,
+                look[method],
+                smoothing=SMOOTHING,
+                band=band,
+            )
+        )
+        metrics.append(
+            median_line(
+                runs,
+                lambda run: run.epochs,
+                lambda row: row.seconds,
+                lambda row: 100 * row.test.get(name, float("nan")),  # type: ignore[union-attr]
+                label,
+                look[method],
+                band=band,
+            )
+        )
+    slug = "".join(f"-{key}-{value}" for key, value in condition.changes)
+    seconds = "seconds of training"
+    chosen = "" if every_method else " ZENITH, then the methods with the highest medians."
+    return Chart(
+        f"figure1-{condition.task}{slug}",
+        condition_label(condition),
+        f"Loss and test metric against wall-clock, {task_label(condition)}. Lines: median over the "
+        f"seeds; band: quartiles of ZENITH. Loss: minibatch mean, smoothed over {SMOOTHING} "
+        f"recorded stretches. Evaluation is not in the seconds.{chosen} {budget_note(methods)}",
+        [
+            Panel("training loss", seconds, "loss", losses, y_log=True),
+            Panel(f"test {metric_label(name)}", seconds, metric_label(name), metrics),
+        ],
+    )
