@@ -69,7 +69,7 @@ def diagnose(
       The findings, the most urgent first; none for a run whose norm, and learning rate, falls.
 
     Raises:
-      As `read_log`.
+      FileNotFoundError, ValueError, ImportError: as `zenith.log.read_log`.
 
     Example:
       >>> from zenith.diagnose import diagnose
