@@ -45,7 +45,7 @@ def test_smoothing_is_the_mean_of_the_finite_neighbours(values: list[float], wid
 
 
 def test_a_curve_is_the_median_over_seeds_and_outlives_a_run_that_ended_early() -> None:
-    runs = [run([0.1, 0.5, 0.9]), run([0.3, 0.7, 0.8], seed=1), run([0.2], seed=2)]
+    runs = [run([0.1, 0.5, 0.9]), run([0.6, 0.7, 0.8], seed=1), run([0.2], seed=2)]
     line = median_line(
         runs,
         lambda one: one.epochs,
@@ -102,14 +102,15 @@ def test_the_settings_that_were_varied_are_found_alone() -> None:
 
 def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
     runs = [
-        *(run([0.5, 0.9], seed=s) for s in (0, 1)),
+        *(run([0.5, 0.9], seed=s) for s in (0, 1, 2)),
         *(run([0.9, 0.9], seed=s, method="cosine") for s in (0, 1)),
-        run([0.9], seed=0, method="step"),  # half of the problems are enough, but it has one
+        run([0.9], seed=0, method="step"),  # fewer than half of the problems
     ]
     chart = profile_chart(Study(tuple(runs)), every_method=True)
     assert chart is not None
-    assert "over 1 problems" in chart.caption
-    zenith, cosine = (line for line in chart.panels[1].lines if line.label != "step decay \u2020")
+    assert "over 2 problems" in chart.caption
+    assert "Left out for missing runs: step decay" in chart.caption
+    zenith, cosine = chart.panels[1].lines
     # ZENITH takes twice the steps: nothing within 1, everything within 2.
     np.testing.assert_allclose(zenith.x, [1, 2, 2, 10])
     np.testing.assert_allclose(zenith.y, [0, 0, 1, 1])
