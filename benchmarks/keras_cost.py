@@ -5,8 +5,9 @@
 Three equal models take turns in one process, on one thread: SGD, SGD again (the control: what two
 equal things differ by), and SGD with the callback. A round times the same steps of each, in an
 order that rotates; the figures are medians over rounds of the paired ratio, that of ZENITH to the
-mean of the two others, with a bootstrap interval of 95 %. "The hook alone" is what ZENITH adds (norm, rule, state), called by itself on
-gradients of the same shapes: on a busy machine it is the figure with the least noise.
+mean of the two others, with a bootstrap interval of 95 %. "The hook alone" is what ZENITH adds
+(norm, rule, state), called by itself on gradients of the same shapes: on a busy machine it is the
+figure with the least noise.
 """
 
 import argparse
