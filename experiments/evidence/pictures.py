@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from experiments.evidence.chart import Chart, Heat, Line, Panel
 from experiments.files import replace
@@ -170,4 +170,4 @@ def _draw_heat(figure: Figure, axes: Axes, heat: Heat) -> None:
     axes.contour(heat.x, heat.y, heat.z, levels=levels, colors="white", linewidths=0.3)
     axes.plot([0], [0], marker="x", color="white", markersize=6)
     axes.grid(visible=False)
-    figure.colorbar(drawn, ax=axes, label=heat.label)
+    figure.colorbar(drawn, ax=axes, label=heat.label, ticks=MaxNLocator(5), format="%g")

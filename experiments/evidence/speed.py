@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.comparison import common_target
 from experiments.evidence.convergence import Clock, time_to_target
 from experiments.evidence.labels import budget_note, method_label
 from experiments.evidence.looks import looks
 from experiments.evidence.profiles import performance_profiles
 from experiments.evidence.study import YARDSTICKS, Condition, Study, compared, in_order
+from experiments.evidence.timing import common_target
 
 _FEW = 8
 _WIDEST = 10.0  # ratios beyond are drawn at the right edge

@@ -8,11 +8,6 @@ from scipy.stats import spearmanr
 
 from experiments.evidence.against import Match, Score, matches
 from experiments.evidence.chart import Chart, Panel
-from experiments.evidence.comparison import (
-    DIFFERENCE_NOTE,
-    difference_text,
-    spread_text,
-)
 from experiments.evidence.convergence import DEFINITION
 from experiments.evidence.effects import (
     FACTORS,
@@ -39,6 +34,7 @@ from experiments.evidence.rule_of_thumb import (
 )
 from experiments.evidence.study import Study, compared
 from experiments.evidence.table import Table
+from experiments.evidence.wording import DIFFERENCE_NOTE, difference_text, spread_text
 
 _CORRELATED = 5  # settings, below which a correlation says nothing
 _CLEAR = 0.4  # of a rank correlation
