@@ -117,6 +117,25 @@ def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
     np.testing.assert_allclose(cosine.y, [1, 1, 1, 1])
 
 
+def test_a_method_that_diverges_does_not_hide_the_others(tmp_path: Path) -> None:
+    runs = [run([0.5, 0.6, 0.7]), run([0.5, 0.6, 0.7], method="cosine")]
+    lost = run([0.01, 0.001], method="step", status="diverged")
+    lost.steps[:] = [row._replace(loss=1e9) for row in lost.steps[:1]]
+    runs += [lost, run([], method="constant", status="diverged")]
+    (chart,) = training_charts(Study(tuple(runs)), every_method=True)
+    losses, metrics = (panel.y_range for panel in chart.panels)
+    assert losses is not None
+    assert losses[1] < 1e6
+    assert metrics is not None
+    assert metrics[1] > 70
+    write_pictures([chart], tmp_path)
+    dead = [run([], method=method, status="diverged") for method in ("zenith", "cosine")]
+    for one in dead:
+        one.steps.clear()
+    (chart,) = training_charts(Study(tuple(dead)), every_method=True)
+    write_pictures([chart], tmp_path)
+
+
 def test_there_is_no_profile_of_one_method() -> None:
     assert profile_chart(Study((run([0.5]),)), every_method=True) is None
 
@@ -145,7 +164,7 @@ def test_the_same_chart_gives_the_same_files(tmp_path: Path) -> None:
     points = Line(x, x, "b", BLACK, bars=(x * math.nan, x), marks="x", joined=False)
     panels = [
         Panel("log", "x", "y", [line, points], x_log=True, y_log=True, x_ticks=(1, 30), level=3),
-        Panel("names", "x", "y", [line], x_names=("p", "q"), y_names=("r", "s"), upright=0.5),
+        Panel("names", "x", "y", [line], x_names=("p", "q"), upright=0.5),
         Panel("heat", "x", "y", heat=Heat(grid, grid, np.add.outer(grid**2, grid**2), "z", 1.5)),
     ]
     chart = Chart("all", "a title", "a caption", panels)
