@@ -92,7 +92,7 @@ def paired_differences(
 
 
 def _blocks(study: Study) -> dict[tuple[tuple[str, Setting], ...], list[Condition]]:
-    """The conditions of the great comparison by what is changed in them."""
+    """The conditions of the main comparison by what is changed in them."""
     blocks: dict[tuple[tuple[str, Setting], ...], list[Condition]] = {}
     for condition in compared(study):
         blocks.setdefault(condition.changes, []).append(condition)

@@ -108,7 +108,7 @@ def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
     ]
     chart = profile_chart(Study(tuple(runs)), every_method=True)
     assert chart is not None
-    assert "over 2 problems" in chart.caption
+    assert "over 2 of 3 problems" in chart.caption
     assert "Left out for missing runs: step decay" in chart.caption
     zenith, cosine = chart.panels[1].lines
     # ZENITH takes twice the steps: nothing within 1, everything within 2.
