@@ -59,7 +59,8 @@ def profile_chart(study: Study, *, every_method: bool) -> Chart | None:
         "Time to 99 % of the best method's validation metric",
         f"Performance profiles (Dolan and Mor\N{LATIN SMALL LETTER E WITH ACUTE}, 2002) over "
         f"{len(kept)} of {len(problems)} problems, each a task at one setting and seed: the "
-        "share of problems that a method solves within a multiple of the shortest time of any. The curves end at the share "
+        "share of problems that a method solves within a multiple of the shortest time of "
+        "any. The curves end at the share "
         f"that it solves at all. {budget_note(methods)}"
         + (f" Left out for missing runs: {', '.join(left_out)}." if left_out else ""),
         panels,
