@@ -61,7 +61,6 @@ class Panel:
     y_range: tuple[float, float] | None = None
     x_ticks: Sequence[float] = ()
     x_names: Sequence[str] = ()  # names of x = 0, 1, ... instead of numbers
-    y_names: Sequence[str] = ()  # names of y = 0, 1, ... from the top down, instead of numbers
     level: float | None = None  # a horizontal line to compare with
     upright: float | None = None  # a vertical one
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from experiments.evidence.against import Match
 from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.comparison import spread_text
 from experiments.evidence.curves import SMOOTHING, median_line
 from experiments.evidence.facts import norm_ratio
 from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
@@ -12,6 +11,7 @@ from experiments.evidence.looks import looks
 from experiments.evidence.statistics import Spread
 from experiments.evidence.study import YARDSTICKS, Study, without
 from experiments.evidence.table import Table
+from experiments.evidence.wording import spread_text
 
 RATE = "last LR / \N{GREEK SMALL LETTER ETA}\N{SUBSCRIPT ZERO}"
 

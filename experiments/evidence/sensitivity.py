@@ -49,7 +49,7 @@ def varied(study: Study, factor: str) -> dict[Condition, dict[str, dict[float, M
     found: dict[Condition, dict[str, dict[float, Mapping[int, Run]]]] = {}
     for (condition, method), runs in study.cells.items():
         value = next(iter(runs.values())).settings.get(factor)
-        if isinstance(value, int | float) and (factor != "window" or method == "zenith"):
+        if isinstance(value, int | float):
             values = found.setdefault(without(condition, factor), {}).setdefault(method, {})
             values[float(value)] = runs
     several = {

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.comparison import common_target
 from experiments.evidence.convergence import Clock, time_to_target
 from experiments.evidence.labels import budget_note, method_label
 from experiments.evidence.looks import looks
 from experiments.evidence.profiles import performance_profiles
 from experiments.evidence.study import YARDSTICKS, Condition, Study, compared, in_order
+from experiments.evidence.timing import common_target
 
 _FEW = 8
 _WIDEST = 10.0  # ratios beyond are drawn at the right edge
@@ -58,8 +58,9 @@ def profile_chart(study: Study, *, every_method: bool) -> Chart | None:
         "profile",
         "Time to 99 % of the best method's validation metric",
         f"Performance profiles (Dolan and Mor\N{LATIN SMALL LETTER E WITH ACUTE}, 2002) over "
-        f"{len(kept)} problems, each a task at one setting and seed: the share of problems that a "
-        "method solves within a multiple of the shortest time of any. The curves end at the share "
+        f"{len(kept)} of {len(problems)} problems, each a task at one setting and seed: the "
+        "share of problems that a method solves within a multiple of the shortest time of "
+        "any. The curves end at the share "
         f"that it solves at all. {budget_note(methods)}"
         + (f" Left out for missing runs: {', '.join(left_out)}." if left_out else ""),
         panels,

@@ -15,6 +15,7 @@ from experiments.methods import METHODS
 from experiments.results import Identity, Run, Setting, read_all
 from experiments.tasks import TASKS
 
+_MANY = 4  # methods that make a comparison the main one
 YARDSTICKS = ("zenith", "constant", "cosine")  # in every picture
 
 
@@ -112,12 +113,12 @@ def read_study(folder: Path) -> Study:
 
 
 def compared(study: Study) -> list[Condition]:
-    """The conditions of the great comparison: those with at least half as many methods as any.
+    """The conditions of the main comparison: those with four methods, or as many as any has.
 
-    The others vary one setting of ZENITH and a schedule or two; `effects` compares those.
+    The others vary one setting of ZENITH and of two yardsticks; `effects` compares those.
     """
     counts = Counter(condition for condition, _ in study.cells)
-    least = max(2, max(counts.values(), default=0) / 2)
+    least = max(2, min(_MANY, max(counts.values(), default=0)))
     return [condition for condition in study.conditions if counts[condition] >= least]
 
 

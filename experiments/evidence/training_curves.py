@@ -1,5 +1,9 @@
 """Figure 1: loss and accuracy against the seconds of training."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from experiments.evidence.chart import Chart, Line, Panel
 from experiments.evidence.curves import SMOOTHING, median_line
 from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
@@ -62,9 +66,29 @@ def _chart(study: Study, condition: Condition, every_method: bool) -> Chart:
         condition_label(condition),
         f"Loss and test metric against wall-clock, {task_label(condition)}. Lines: median over the "
         f"seeds; band: quartiles of ZENITH. Loss: minibatch mean, smoothed over {SMOOTHING} "
-        f"recorded stretches. Evaluation is not in the seconds.{chosen} {budget_note(methods)}",
+        "recorded stretches. Evaluation is not in the seconds. The highest losses and the lowest "
+        f"metrics may lie beyond the axes.{chosen} {budget_note(methods)}",
         [
-            Panel("training loss", seconds, "loss", losses, y_log=True),
-            Panel(f"test {metric_label(name)}", seconds, metric_label(name), metrics),
+            Panel(
+                "training loss", seconds, "loss", losses, y_log=True, y_range=_most(losses, 0, 0.97)
+            ),
+            Panel(
+                f"test {metric_label(name)}",
+                seconds,
+                metric_label(name),
+                metrics,
+                y_range=_most(metrics, 0.1, 1),
+            ),
         ],
     )
+
+
+def _most(lines: Sequence[Line], low: float, high: float) -> tuple[float, float] | None:
+    """A range that leaves out the tails: one method that diverges would hide all others."""
+    values = np.concatenate([line.y for line in lines])
+    values = values[values > 0]
+    if not values.size:
+        return None
+    bottom, top = np.quantile(values, [low, high])
+    room = 0.05 * (top - bottom) or 0.05 * top
+    return float(max(bottom - room, bottom / 1.2)), float(top + room)

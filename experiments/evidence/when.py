@@ -8,11 +8,6 @@ from scipy.stats import spearmanr
 
 from experiments.evidence.against import Match, Score, matches
 from experiments.evidence.chart import Chart, Panel
-from experiments.evidence.comparison import (
-    DIFFERENCE_NOTE,
-    difference_text,
-    spread_text,
-)
 from experiments.evidence.convergence import DEFINITION
 from experiments.evidence.effects import (
     FACTORS,
@@ -39,6 +34,7 @@ from experiments.evidence.rule_of_thumb import (
 )
 from experiments.evidence.study import Study, compared
 from experiments.evidence.table import Table
+from experiments.evidence.wording import DIFFERENCE_NOTE, difference_text, spread_text
 
 _CORRELATED = 5  # settings, below which a correlation says nothing
 _CLEAR = 0.4  # of a rank correlation
@@ -92,7 +88,8 @@ def _what_was_run(study: Study) -> str:
     hours = sum(run.seconds for run in study.runs) / 3600
     return (
         f"It has {len(study.runs)} runs of {len(study.methods)} methods on {len(tasks)} tasks, "
-        f"{len(seeds)} seeds at most, {hours:.1f} hours of training ({', '.join(devices)}); "
+        f"at most {_counted(len(seeds), 'seed')} each, {hours:.1f} hours of training "
+        f"({', '.join(devices)}); "
         f"{counts['diverged']} diverged, {counts['failed']} failed. Tasks: "
         + "; ".join(
             f"{condition_label(c._replace(changes=()))}"
@@ -145,7 +142,8 @@ def _plainly(found: Sequence[Match]) -> str:
 
 def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
     plain = [match for match in found if not match.condition.changes]
-    main = [match for match in found if match.condition in compared(study)]
+    shown = {*compared(study), *(match.condition for match in plain)}
+    main = [match for match in found if match.condition in shown]
     items: list[Item] = ["## Does the gradient norm fall?"]
     if not main:
         return [*items, "There are no runs of ZENITH yet."]
@@ -154,7 +152,8 @@ def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
     ratio = statistics.median(match.norm.median for match in main)
     rate = statistics.median(match.scale.median for match in main)
     items.append(
-        f"At the {len(main)} settings of the main comparison, the norm of the minibatch gradient "
+        f"At the tasks' own settings and in the main comparison ({len(main)} in all), the norm of "
+        "the minibatch gradient "
         f"was lower at the end than at the start in {fell}, higher in {grew} (by the quartiles "
         f"over the seeds), with a median ratio of {ratio:.2f}. ZENITH's last learning rate "
         f"follows: {RATE} is {rate:.2f} on median. The norm that counts is that of the minibatch: "
@@ -359,6 +358,10 @@ def _rule_sentence(judged: Verdict | None) -> str:
         f"{always} is right in {same}. Outcomes shuffled at random give a rule that "
         f"good in {100 * judged.chance:.1f} % of trials."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _limits(study: Study) -> str:

@@ -45,7 +45,7 @@ def test_smoothing_is_the_mean_of_the_finite_neighbours(values: list[float], wid
 
 
 def test_a_curve_is_the_median_over_seeds_and_outlives_a_run_that_ended_early() -> None:
-    runs = [run([0.1, 0.5, 0.9]), run([0.3, 0.7, 0.8], seed=1), run([0.2], seed=2)]
+    runs = [run([0.1, 0.5, 0.9]), run([0.6, 0.7, 0.8], seed=1), run([0.2], seed=2)]
     line = median_line(
         runs,
         lambda one: one.epochs,
@@ -102,18 +102,38 @@ def test_the_settings_that_were_varied_are_found_alone() -> None:
 
 def test_the_profile_is_over_the_problems_that_all_its_methods_have() -> None:
     runs = [
-        *(run([0.5, 0.9], seed=s) for s in (0, 1)),
+        *(run([0.5, 0.9], seed=s) for s in (0, 1, 2)),
         *(run([0.9, 0.9], seed=s, method="cosine") for s in (0, 1)),
-        run([0.9], seed=0, method="step"),  # half of the problems are enough, but it has one
+        run([0.9], seed=0, method="step"),  # fewer than half of the problems
     ]
     chart = profile_chart(Study(tuple(runs)), every_method=True)
     assert chart is not None
-    assert "over 1 problems" in chart.caption
-    zenith, cosine = (line for line in chart.panels[1].lines if line.label != "step decay \u2020")
+    assert "over 2 of 3 problems" in chart.caption
+    assert "Left out for missing runs: step decay" in chart.caption
+    zenith, cosine = chart.panels[1].lines
     # ZENITH takes twice the steps: nothing within 1, everything within 2.
     np.testing.assert_allclose(zenith.x, [1, 2, 2, 10])
     np.testing.assert_allclose(zenith.y, [0, 0, 1, 1])
     np.testing.assert_allclose(cosine.y, [1, 1, 1, 1])
+
+
+def test_a_method_that_diverges_does_not_hide_the_others(tmp_path: Path) -> None:
+    runs = [run([0.5, 0.6, 0.7]), run([0.5, 0.6, 0.7], method="cosine")]
+    lost = run([0.01, 0.001], method="step", status="diverged")
+    lost.steps[:] = [row._replace(loss=1e9) for row in lost.steps[:1]]
+    runs += [lost, run([], method="constant", status="diverged")]
+    (chart,) = training_charts(Study(tuple(runs)), every_method=True)
+    losses, metrics = (panel.y_range for panel in chart.panels)
+    assert losses is not None
+    assert losses[1] < 1e6
+    assert metrics is not None
+    assert metrics[1] > 70
+    write_pictures([chart], tmp_path)
+    dead = [run([], method=method, status="diverged") for method in ("zenith", "cosine")]
+    for one in dead:
+        one.steps.clear()
+    (chart,) = training_charts(Study(tuple(dead)), every_method=True)
+    write_pictures([chart], tmp_path)
 
 
 def test_there_is_no_profile_of_one_method() -> None:
@@ -144,7 +164,7 @@ def test_the_same_chart_gives_the_same_files(tmp_path: Path) -> None:
     points = Line(x, x, "b", BLACK, bars=(x * math.nan, x), marks="x", joined=False)
     panels = [
         Panel("log", "x", "y", [line, points], x_log=True, y_log=True, x_ticks=(1, 30), level=3),
-        Panel("names", "x", "y", [line], x_names=("p", "q"), y_names=("r", "s"), upright=0.5),
+        Panel("names", "x", "y", [line], x_names=("p", "q"), upright=0.5),
         Panel("heat", "x", "y", heat=Heat(grid, grid, np.add.outer(grid**2, grid**2), "z", 1.5)),
     ]
     chart = Chart("all", "a title", "a caption", panels)

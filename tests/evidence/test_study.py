@@ -85,3 +85,11 @@ def test_the_yardsticks_lead_and_then_those_with_the_highest_medians() -> None:
     assert study.leading(MNIST, 3) == ["zenith", "constant", "cosine"]
     assert study.leading(MNIST, 4) == ["zenith", "constant", "cosine", "plateau"]
     assert study.leading(MNIST, 9) == study.methods
+
+
+def test_four_methods_make_a_main_comparison_and_three_yardsticks_none() -> None:
+    few = {"momentum": ("zenith", "cosine", "step", "constant"), "l2": ("zenith", "cosine")}
+    runs = [run([0.5], method=method) for method in METHODS]
+    for key, methods in few.items():
+        runs += [run([0.5], method=method, changes={key: 0.5}) for method in methods]
+    assert compared(Study(tuple(runs))) == [MNIST, MNIST._replace(changes=(("momentum", 0.5),))]

@@ -104,10 +104,13 @@ def test_too_little_to_learn_a_rule_from_is_said() -> None:
 def test_every_method_of_the_main_comparison_is_counted() -> None:
     runs = [
         *falling(0.2, 0.6),
+        *falling(0.2, 0.7, changes={"l2": 1e-4}),  # two methods of five: not the main comparison
         *(run([0.9], method="plateau", seed=s) for s in (0, 1, 2)),
         *(run([0.9], method="step", seed=s, status="diverged") for s in (0, 1, 2)),
+        run([0.5], method="constant"),
     ]
     page = page_of(runs)
+    assert "| cosine \u2020 | 1 | 1 | 0 | 0 | +10.00 | +10.00 to +10.00 |" in page
     assert "| plateau | 1 | 0 | 1 | 0 | -29.90 | -29.90 to -29.90 |" in page
     assert "| step decay \u2020 | 1 | 1 | 0 | 0 | +60.10 | +60.10 to +60.10 |" in page
 
