@@ -61,26 +61,20 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="a Markdown file whose tables are replaced")
     parser.add_argument("--steps", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=21, help="default: %(default)s")
+    parser.add_argument("--table", choices=TABLES, action="append", help="default: all of them")
     arguments = parser.parse_args()
-    tables = {
-        "machine": _machine,
-        "modes": lambda workers: compare_modes(workers, arguments.steps, arguments.rounds),
-        "trainings": compare_trainings,
-        "steps": lambda workers: time_training(workers, arguments.rounds),
-        "windows": lambda workers: time_windows(workers, arguments.rounds),
-    }
-    for name, make in tables.items():
+    for name in arguments.table or TABLES:
         with Workers() as workers:
-            text = make(workers)
+            text = TABLES[name](workers, arguments)
         print(f"\n{text}", flush=True)
         if arguments.write:
             _replace_table(arguments.write, name, text)
 
 
-def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
+def compare_modes(workers: Workers, arguments: argparse.Namespace) -> str:
     """Every execution mode against NumPy and against the exact sum, and its time a step."""
     norms: dict[str, Norms] = sequences(1000)
-    long = {f"{steps} steps": hard_norms(steps, seed=0)}
+    long = {"all of it, for long": hard_norms(arguments.steps, seed=0)}
     of_numpy = {
         name: in_numpy.NumpyRun(WINDOW).advance(sequence)
         for name, sequence in (norms | long).items()
@@ -94,7 +88,7 @@ def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
             compared += len(sequence)
             ulps = max(ulps, _ulps_apart(trace, of_numpy[name]))
             from_exact = max(from_exact, _distance(trace.totals, exact[name]))
-        seconds, _ = _time(workers, framework, mode, WINDOW, rounds)
+        seconds, _ = _time(workers, framework, mode, WINDOW, arguments.rounds)
         cells = [f"{compared:,}", str(ulps), f"{from_exact:.6f}", _microseconds(seconds)]
         rows.append([f"{framework}, {mode}", *cells])
         print(*rows[-1], sep=" | ", flush=True)
@@ -102,7 +96,7 @@ def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
     return _table([*head, "largest distance from the exact sum, ulp", "µs a step"], rows)
 
 
-def compare_trainings(workers: Workers) -> str:
+def compare_trainings(workers: Workers, _: argparse.Namespace) -> str:
     """eta of each framework over 1000 steps of one net, against NumPy in float64."""
     problem = make_problem(1000)
     after = {momentum: in_numpy.train(problem, momentum, False) for momentum in (0.0, 0.9)}
@@ -127,13 +121,13 @@ def compare_trainings(workers: Workers) -> str:
     return _table([*head, "momentum 0.9, against eta inside the velocity"], rows)
 
 
-def time_training(workers: Workers, rounds: int) -> str:
+def time_training(workers: Workers, arguments: argparse.Namespace) -> str:
     """A whole training step with ZENITH and with clipping, beside the plain one."""
     rows = []
     for net, (widths, batch) in NETS.items():
         for name, (framework, function, options) in FRONT_ENDS.items():
             seconds = workers.submit(
-                framework, _time_in_turns, function, (widths, batch, *options), rounds
+                framework, _time_in_turns, function, (widths, batch, *options), arguments.rounds
             ).result()
             plain = statistics.median(seconds["plain"])
             added = {
@@ -147,11 +141,11 @@ def time_training(workers: Workers, rounds: int) -> str:
     return _table([*head, "with ZENITH, µs"], rows)
 
 
-def time_windows(workers: Workers, rounds: int) -> str:
+def time_windows(workers: Workers, arguments: argparse.Namespace) -> str:
     """µs a step and bytes of the state against the window."""
     rows, held = [], {}
     for framework, mode in MODES:
-        timed = [_time(workers, framework, mode, window, rounds) for window in WINDOWS]
+        timed = [_time(workers, framework, mode, window, arguments.rounds) for window in WINDOWS]
         rows.append([f"{framework}, {mode}", *(_microseconds(seconds) for seconds, _ in timed)])
         held[framework, mode] = [f"{size:,}" for _, size in timed]
         print(*rows[-1], *held[framework, mode], sep=" | ", flush=True)
@@ -215,7 +209,8 @@ def _microseconds(seconds: list[float]) -> str:
     return f"{microseconds:.1f}" if microseconds < 10 else f"{microseconds:,.0f}"
 
 
-def _machine(_: Workers) -> str:
+def name_versions(*_: object) -> str:
+    """What the figures were measured with."""
     names = ("numpy", "torch", "tensorflow", "keras", "jax", "optax")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     return (
@@ -237,6 +232,14 @@ def _replace_table(page: Path, name: str, text: str) -> None:
         raise ValueError(f"{page} must have the lines {first!r} and {last!r}")
     page.write_text(f"{before}{first}\n{text}\n\n{last}{after}", encoding="utf-8")
 
+
+TABLES = {
+    "machine": name_versions,
+    "modes": compare_modes,
+    "trainings": compare_trainings,
+    "steps": time_training,
+    "windows": time_windows,
+}
 
 if __name__ == "__main__":
     main()

@@ -28,7 +28,7 @@ _STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "zenith",  # the same results give the same file
 }
-_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3))}
 _MARKS = {
     "": "",
     "circle": "o",

@@ -30,7 +30,7 @@ def sensitivity_charts(study: Study) -> list[Chart]:
             charts.setdefault(base, []).append(_panel(study, factor, base, cells))
     return [
         Chart(
-            "figure6-" + base.task + "".join(f"-{k}-{v}" for k, v in base.changes),
+            f"figure6-{base.slug}",
             condition_label(base),
             "Test metric at the end of the run; a run that diverged counts as 0. Points: median "
             f"over the seeds; bars: quartiles. {budget_note(study.methods)}",

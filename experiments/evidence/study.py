@@ -12,8 +12,10 @@ from typing import NamedTuple
 from experiments.errors import RequestError
 from experiments.evidence.metrics import ranking_metric
 from experiments.methods import METHODS
-from experiments.results import Run, Setting, read_all
+from experiments.results import Identity, Run, Setting, read_all
 from experiments.tasks import TASKS
+
+YARDSTICKS = ("zenith", "constant", "cosine")  # in every picture
 
 
 class Condition(NamedTuple):
@@ -22,6 +24,11 @@ class Condition(NamedTuple):
     task: str
     scale: str
     changes: tuple[tuple[str, Setting], ...]  # beside the task's own settings, keys sorted
+
+    @property
+    def slug(self) -> str:
+        """For the names of files."""
+        return "-".join([self.task, *(f"{key}-{value}" for key, value in self.changes)])
 
 
 class Ends(NamedTuple):
@@ -80,7 +87,7 @@ class Study:
         return sorted(conditions, key=_order)
 
     def leading(self, condition: Condition, count: int) -> list[str]:
-        """ZENITH and the methods with the highest median test metric at the end."""
+        """ZENITH, constant, cosine, and those with the highest median test metric at the end."""
         medians = {
             method: statistics.median(
                 ends_of(run).last for run in self.cell(condition, method).values()
@@ -88,7 +95,7 @@ class Study:
             for method in self.methods
             if self.cell(condition, method)
         }
-        ranked = sorted(medians, key=lambda method: (method != "zenith", -medians[method]))
+        ranked = sorted(medians, key=lambda m: (m not in YARDSTICKS, -medians[m]))
         return in_order(ranked[:count])
 
 
@@ -114,7 +121,8 @@ def compared(study: Study) -> list[Condition]:
     return [condition for condition in study.conditions if counts[condition] >= least]
 
 
-def condition_of(run: Run) -> Condition:
+def condition_of(run: Run | Identity) -> Condition:
+    """ZENITH's window is left out of the condition of any other method."""
     changes = {
         key: value
         for key, value in run.changes.items()

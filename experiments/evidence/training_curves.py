@@ -15,8 +15,8 @@ def training_charts(study: Study, every_method: bool) -> list[Chart]:
 
     Args:
       study: the runs.
-      every_method: all of them, of which a browser shows what is clicked; otherwise ZENITH, the
-        schedules and the best of the others, eight in all.
+      every_method: all of them, of which a browser shows what is clicked; otherwise ZENITH,
+        constant, cosine and the best of the others, eight in all.
     """
     return [_chart(study, condition, every_method) for condition in compared(study)]
 
@@ -55,11 +55,10 @@ def _chart(study: Study, condition: Condition, every_method: bool) -> Chart:
                 band=band,
             )
         )
-    slug = "".join(f"-{key}-{value}" for key, value in condition.changes)
     seconds = "seconds of training"
-    chosen = "" if every_method else " ZENITH, then the methods with the highest medians."
+    chosen = "" if every_method else " ZENITH, constant, cosine, and the highest medians."
     return Chart(
-        f"figure1-{condition.task}{slug}",
+        f"figure1-{condition.slug}",
         condition_label(condition),
         f"Loss and test metric against wall-clock, {task_label(condition)}. Lines: median over the "
         f"seeds; band: quartiles of ZENITH. Loss: minibatch mean, smoothed over {SMOOTHING} "

@@ -23,6 +23,7 @@ from experiments.place import Place, StorageError  # noqa: E402
 from experiments.results import Identity, read  # noqa: E402
 from experiments.run import run  # noqa: E402
 from experiments.tasks import find  # noqa: E402
+from experiments.tasks._small_images import SmallImagesProblem  # noqa: E402
 from experiments.threads import one_thread  # noqa: E402
 from tests.experiments.runs import identity, without_clock, write_data  # noqa: E402
 from tests.oracle import algorithm_1  # noqa: E402
@@ -96,6 +97,24 @@ def test_a_run_goes_on_from_its_last_checkpoint_at_every_step(tmp_path: Path, da
         # Saved after the step is told, so one step is made again.
         assert notes == ([f"going on after step {step - 2}"] if step > 2 else [])
     assert result(which, data, tmp_path / "cut") == whole
+
+
+def test_random_layers_draw_the_same_numbers_after_a_cut(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = result(identity(), data, tmp_path / "plain")
+    make = SmallImagesProblem.model
+
+    def with_dropout(problem: SmallImagesProblem) -> nn.Module:
+        return nn.Sequential(nn.Dropout(0.3), make(problem))
+
+    monkeypatch.setattr(SmallImagesProblem, "model", with_dropout)
+    whole = result(identity(), data, tmp_path / "whole")
+    assert whole != plain
+    torch.manual_seed(5)
+    for step in (3, 8):
+        cut(identity(), data, tmp_path / "cut", step)
+    assert result(identity(), data, tmp_path / "cut") == whole
 
 
 def test_a_method_that_cannot_resume_starts_again(

@@ -279,6 +279,17 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_results_of_an_undisturbe
     assert left == whole_left  # no temporary file, checkpoint or lock
 
 
+def test_the_processes_of_a_sweep_end_with_it(tmp_path: Path, data: Path) -> None:
+    endless = start(command(tmp_path, data, "--epochs", "1000000"))
+    while endless.poll() is None and not list(tmp_path.glob(".running/cifar10*.checkpoint")):
+        time.sleep(0.05)
+    endless.kill()
+    endless.communicate()
+    changes = {"batch": 8, "epochs": 1_000_000, "images": 40}
+    with Place(Identity("cifar10", "laptop", "zenith", 0, changes), tmp_path, patience=30.0):
+        pass  # the lock is free: the process that held it is gone
+
+
 def test_what_is_done_is_said_and_nothing_is_made_twice(
     tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

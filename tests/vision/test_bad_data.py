@@ -107,6 +107,14 @@ def test_lists_of_other_dishes_are_refused(food: Path) -> None:
     refused(opening("food101", food), "expected the same classes", "2 in one of them alone")
 
 
+def test_a_dish_too_many_is_refused(food: Path) -> None:
+    for split in ("train", "test"):
+        path = food / "food-101" / "meta" / f"{split}.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "zabaglione": content["dish_000"]}))
+    refused(opening("food101", food), "expected 101 classes, found 102")
+
+
 def test_food101_without_its_lists_is_refused(food: Path) -> None:
     shutil.rmtree(food / "food-101" / "meta")
     refused(opening("food101", food), str(food / "food-101" / "meta"))
