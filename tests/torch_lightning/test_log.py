@@ -53,7 +53,7 @@ def test_accumulated_batches_are_one_row(tmp_path):
 
 class Interrupted(Model):
     def training_step(self, batch, index):
-        if self.current_epoch == 1 and index == 3:
+        if self.current_epoch == 1 and index == 2:  # in mid-window
             raise OSError("disk")
         return super().training_step(batch, index)
 
@@ -62,7 +62,7 @@ def test_a_training_that_raises_leaves_all_its_steps(tmp_path):
     path = tmp_path / "zenith.csv"
     with pytest.raises(OSError, match="disk"):
         fit(Interrupted(), tmp_path, callbacks=[ZenithCallback(log=path)], log_every_n_steps=50)
-    assert read_log(path).step.tolist() == [*range(1, BATCHES + 4)]
+    assert read_log(path).step.tolist() == [*range(1, BATCHES + 3)]
 
 
 def test_each_of_two_optimizers_has_its_own_file(tmp_path):

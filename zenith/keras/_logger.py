@@ -57,8 +57,6 @@ class ZenithLogger(keras.callbacks.Callback):
             self._writer = None
 
     def snapshot(self) -> Snapshot:
-        """What the optimizer shows now; on JAX, whose trainer keeps the state to itself, too."""
-        model: Any = self.model
-        if keras.backend.backend() == "jax":
-            model.jax_state_sync()
+        """What the optimizer shows now."""
+        model: Any = self.model  # JAX writes its state back to the variables here
         return require_zenith(model.optimizer).snapshot()
