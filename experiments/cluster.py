@@ -1,5 +1,6 @@
 """The runs of a sweep on a cluster, through Ray."""
 
+import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,7 @@ def on_a_cluster(
       RequestError: there is no cluster at that address.
     """
     try:
+        _knock(address)
         ray.init(
             address=address,
             # The nodes need Python and the packages; the code of both packages travels.
@@ -42,7 +44,7 @@ def on_a_cluster(
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise RequestError(f"--ray: no Ray cluster at {address}: {reason}") from error
     try:
@@ -64,6 +66,13 @@ def on_a_cluster(
             yield outcome
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Find out in seconds that nobody listens; Ray itself goes on trying for five minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.rpartition("/")[2], int(port)), timeout=10).close()
 
 
 def _remote(identity: Identity, conditions: Conditions) -> tuple[Outcome, str | None]:
