@@ -32,7 +32,7 @@ from zenith.core import init, to_portable
 
 WINDOW = 500
 WINDOWS = (50, 500, 5_000, 15_000)
-# Those that take less than 0.1 ms a step are asked for the long sequence too.
+# Those that are asked for the long sequence too: each takes less than 0.1 ms a step.
 FAST = [
     ("NumPy", "eager"),
     ("PyTorch", "eager, float learning rate"),
@@ -42,9 +42,10 @@ FAST = [
     ("Keras on TensorFlow", "tf.function"),
     ("Keras on TensorFlow", "tf.function(jit_compile=True)"),
 ]
+# Widths, batch, and the steps of one turn: enough that starting a `fit` does not show.
 NETS = {
-    "64-32-10, batch 32": ([64, 32, 10], 32),
-    "784-1024-1024-10, batch 128": ([784, 1024, 1024, 10], 128),
+    "64-32-10, batch 32": ([64, 32, 10], 32, 200),
+    "784-1024-1024-10, batch 128": ([784, 1024, 1024, 10], 128, 30),
 }
 FRONT_ENDS: dict[str, tuple[str, str, list[Any]]] = {
     "PyTorch, float learning rate": ("PyTorch", "in_torch", [False]),
@@ -61,26 +62,20 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="a Markdown file whose tables are replaced")
     parser.add_argument("--steps", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=21, help="default: %(default)s")
+    parser.add_argument("--table", choices=TABLES, action="append", help="default: all of them")
     arguments = parser.parse_args()
-    tables = {
-        "machine": _machine,
-        "modes": lambda workers: compare_modes(workers, arguments.steps, arguments.rounds),
-        "trainings": compare_trainings,
-        "steps": lambda workers: time_training(workers, arguments.rounds),
-        "windows": lambda workers: time_windows(workers, arguments.rounds),
-    }
-    for name, make in tables.items():
+    for name in arguments.table or TABLES:
         with Workers() as workers:
-            text = make(workers)
+            text = TABLES[name](workers, arguments)
         print(f"\n{text}", flush=True)
         if arguments.write:
             _replace_table(arguments.write, name, text)
 
 
-def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
+def compare_modes(workers: Workers, arguments: argparse.Namespace) -> str:
     """Every execution mode against NumPy and against the exact sum, and its time a step."""
     norms: dict[str, Norms] = sequences(1000)
-    long = {f"{steps} steps": hard_norms(steps, seed=0)}
+    long = {"all of it, for long": hard_norms(arguments.steps, seed=0)}
     of_numpy = {
         name: in_numpy.NumpyRun(WINDOW).advance(sequence)
         for name, sequence in (norms | long).items()
@@ -94,7 +89,7 @@ def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
             compared += len(sequence)
             ulps = max(ulps, _ulps_apart(trace, of_numpy[name]))
             from_exact = max(from_exact, _distance(trace.totals, exact[name]))
-        seconds, _ = _time(workers, framework, mode, WINDOW, rounds)
+        seconds, _ = _time(workers, framework, mode, WINDOW, arguments.rounds)
         cells = [f"{compared:,}", str(ulps), f"{from_exact:.6f}", _microseconds(seconds)]
         rows.append([f"{framework}, {mode}", *cells])
         print(*rows[-1], sep=" | ", flush=True)
@@ -102,7 +97,7 @@ def compare_modes(workers: Workers, steps: int, rounds: int) -> str:
     return _table([*head, "largest distance from the exact sum, ulp", "µs a step"], rows)
 
 
-def compare_trainings(workers: Workers) -> str:
+def compare_trainings(workers: Workers, _: argparse.Namespace) -> str:
     """eta of each framework over 1000 steps of one net, against NumPy in float64."""
     problem = make_problem(1000)
     after = {momentum: in_numpy.train(problem, momentum, False) for momentum in (0.0, 0.9)}
@@ -127,14 +122,13 @@ def compare_trainings(workers: Workers) -> str:
     return _table([*head, "momentum 0.9, against eta inside the velocity"], rows)
 
 
-def time_training(workers: Workers, rounds: int) -> str:
+def time_training(workers: Workers, arguments: argparse.Namespace) -> str:
     """A whole training step with ZENITH and with clipping, beside the plain one."""
     rows = []
-    for net, (widths, batch) in NETS.items():
+    for net, (widths, batch, count) in NETS.items():
         for name, (framework, function, options) in FRONT_ENDS.items():
-            seconds = workers.submit(
-                framework, _time_in_turns, function, (widths, batch, *options), rounds
-            ).result()
+            turns = (function, (widths, batch, *options), count, arguments.rounds)
+            seconds = workers.submit(framework, _time_in_turns, *turns).result()
             plain = statistics.median(seconds["plain"])
             added = {
                 kind: statistics.median(np.subtract(seconds[kind], seconds["plain"]))
@@ -147,11 +141,11 @@ def time_training(workers: Workers, rounds: int) -> str:
     return _table([*head, "with ZENITH, µs"], rows)
 
 
-def time_windows(workers: Workers, rounds: int) -> str:
+def time_windows(workers: Workers, arguments: argparse.Namespace) -> str:
     """µs a step and bytes of the state against the window."""
     rows, held = [], {}
     for framework, mode in MODES:
-        timed = [_time(workers, framework, mode, window, rounds) for window in WINDOWS]
+        timed = [_time(workers, framework, mode, window, arguments.rounds) for window in WINDOWS]
         rows.append([f"{framework}, {mode}", *(_microseconds(seconds) for seconds, _ in timed)])
         held[framework, mode] = [f"{size:,}" for _, size in timed]
         print(*rows[-1], *held[framework, mode], sep=" | ", flush=True)
@@ -171,7 +165,7 @@ def _time(
 
 
 def _time_in_turns(
-    module: str, function: str, arguments: Sequence[Any], rounds: int
+    module: str, function: str, arguments: Sequence[Any], count: int, rounds: int
 ) -> dict[str, list[float]]:
     """CPU seconds a step of each contender, round by round."""
     del module  # of the replays
@@ -179,9 +173,6 @@ def _time_in_turns(
     seconds: dict[str, list[float]] = {kind: [] for kind in contenders}
     for steps in contenders.values():
         steps(3)  # compile, and fill the caches
-    begin = time.process_time()
-    contenders["plain"](10)
-    count = max(5, math.ceil(0.1 / ((time.process_time() - begin) / 10)))
     for turn in range(rounds + 1):
         for kind in np.roll([*contenders], turn):
             begin = time.process_time()
@@ -215,7 +206,8 @@ def _microseconds(seconds: list[float]) -> str:
     return f"{microseconds:.1f}" if microseconds < 10 else f"{microseconds:,.0f}"
 
 
-def _machine(_: Workers) -> str:
+def name_versions(*_: object) -> str:
+    """What the figures were measured with."""
     names = ("numpy", "torch", "tensorflow", "keras", "jax", "optax")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     return (
@@ -237,6 +229,14 @@ def _replace_table(page: Path, name: str, text: str) -> None:
         raise ValueError(f"{page} must have the lines {first!r} and {last!r}")
     page.write_text(f"{before}{first}\n{text}\n\n{last}{after}", encoding="utf-8")
 
+
+TABLES = {
+    "machine": name_versions,
+    "modes": compare_modes,
+    "trainings": compare_trainings,
+    "steps": time_training,
+    "windows": time_windows,
+}
 
 if __name__ == "__main__":
     main()

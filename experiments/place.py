@@ -1,5 +1,6 @@
 """Where a run keeps what it needs to go on, and where its result goes."""
 
+import io
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -33,7 +34,7 @@ class Place:
         self._identity = identity
         self._out = out
         self.result_path = path_of(identity, out)
-        self._name = path_of(identity, Path()).with_suffix("").as_posix().replace("/", " ")
+        self._name = path_of(identity, Path()).with_suffix("").as_posix().replace("/", ".")
         self._checkpoint = out / _RUNNING / f"{self._name}.checkpoint"
         self._lock = FileLock(out / _RUNNING / f"{self._name}.lock", timeout=patience)
 
@@ -100,9 +101,11 @@ class Place:
             "run": self._name,
             **state,
         }
+        whole = io.BytesIO()  # torch's own writer does not say that the disk is full
+        torch.save(content, whole)
         try:
-            replace(self._checkpoint, lambda new: torch.save(content, new))
-        except (OSError, RuntimeError) as error:  # torch's own writer raises a RuntimeError
+            replace(self._checkpoint, lambda new: new.write_bytes(whole.getbuffer()))
+        except OSError as error:
             raise _unwritable(self._checkpoint, error) from error
 
     def has_checkpoint(self) -> bool:
@@ -123,9 +126,8 @@ class Place:
         return content
 
 
-def _unwritable(path: Path, error: Exception) -> StorageError:
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    reason = reason.splitlines()[0]
+def _unwritable(path: Path, error: OSError) -> StorageError:
     return StorageError(
-        f"cannot write {path}: {reason}; what was done before is kept, and the same command goes on"
+        f"cannot write {path}: {error.strerror or error}; "
+        "what was done before is kept, and the same command goes on"
     )

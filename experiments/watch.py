@@ -49,11 +49,12 @@ class WatchOne(Watcher):
             f"epoch {row.epoch}, step {row.step}: training loss {row.train_loss:.4g}; "
             f"validation {metrics}; {row.seconds:.1f} s{self._left}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 
     def on_note(self, note: str) -> None:
-        self._console.print(f"{self._title}: {note}", highlight=False, soft_wrap=True)
+        self._console.print(f"{self._title}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
@@ -107,6 +108,7 @@ class WatchSweep:
         self._bars.console.print(
             f"{self._ended} of {self._runs}, {duration(left)} left: {identity.title}: {line}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
 

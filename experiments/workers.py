@@ -100,8 +100,15 @@ class _Teller(Watcher):
 
     def on_step(self, step: int, total_steps: int) -> None:
         if monotonic() - self._told >= _TOLD_EVERY:
-            self._parent.send((step, total_steps))
+            self.tell((step, total_steps))
             self._told = monotonic()
+
+    def tell(self, what: tuple[int, int] | Outcome) -> None:
+        try:
+            self._parent.send(what)
+        except OSError:
+            # The parent is dead. Raised here it would be recorded as a failure of the run.
+            os._exit(1)
 
 
 def _work(parent: Connection, number: int, conditions: Conditions) -> None:
@@ -114,7 +121,7 @@ def _work(parent: Connection, number: int, conditions: Conditions) -> None:
             identity = parent.recv()
         except EOFError:
             return
-        parent.send(attempt(identity, conditions, teller))
+        teller.tell(attempt(identity, conditions, teller))
 
 
 def _die_with_parent() -> None:

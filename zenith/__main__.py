@@ -55,7 +55,7 @@ def _plot(source: str, window: int | None, output: str) -> None:
 
     if not Path(output).suffix:
         raise ValueError(f"output must name a kind of picture, such as .png. Received: {output!r}")
-    plot(source, window=window).savefig(output)
+    plot(source, window=window).savefig(output, dpi=150)
     print(output)
 
 

@@ -17,6 +17,8 @@ DAMAGE = 0.1
 FLAT = 0.8
 # and rising if it is this many times larger in the last quarter of the run than in the second.
 RISING = 1.2
+# Norms are clipped if this share of the last W are the same as the largest, to a thousandth.
+CLIPPED = 0.5
 # Fewer norms than this before a step have no typical one.
 _FEWEST = 10
 
@@ -49,13 +51,15 @@ def diagnose(
     - `spike`: norms above 10 times the median of the W before, and of the W after, have lowered
       every later learning rate by more than 10 %.
     - `floor`: `min_scale` holds the learning rate up.
+    - `clipped`: half of the last W norms are the largest of them, as after clipping.
     - `rising`: since the window was full, the mean of the norms was 1.2 times larger in the last
       quarter of the steps than in the second.
     - `noise-floor`: W steps or more after that, the mean is still above 0.8 of the zenith.
     - `window-unknown`: the log has neither W nor the means, so that nothing can be told.
     - `sampled`: the log lacks norms, so that spikes cannot be told.
 
-    With spikes in the run, `noise-floor` and `rising` judge it without them.
+    With spikes in the run, `noise-floor` and `rising` judge it without them; where norms are
+    clipped, neither is asked for.
 
     Args:
       source: a `Log`, or whatever `read_log` reads.
@@ -65,7 +69,7 @@ def diagnose(
       The findings, the most urgent first; none for a run whose norm, and learning rate, falls.
 
     Raises:
-      As `read_log`.
+      FileNotFoundError, ValueError, ImportError: as `zenith.log.read_log`.
 
     Example:
       >>> from zenith.diagnose import diagnose
@@ -78,7 +82,7 @@ def diagnose(
     findings: list[Finding | None] = [_skipped(run)]
     if run.peak[-1] > 0:
         cleaned, spike = _without_spikes(run)
-        findings += [spike, _floor(run), _trend(cleaned)]
+        findings += [spike, _floor(run), _clipped(run) or _trend(cleaned)]
     elif run.peak[-1] == 0:
         findings.append(_window_not_full(run))
     elif run.unit == "step" and not run.window[-1]:
@@ -176,6 +180,24 @@ def _floor(run: Log) -> Finding | None:
         f"The learning rate is at its floor of {run.scale[-1]:.3g} eta_0, as min_scale has it, "
         f"where the norms ask for {ratio[-1]:.3g}; it first was at step {run.step[held][0]}.",
         "From here on it is a constant learning rate. Lower min_scale, or take the run for done.",
+    )
+
+
+def _clipped(run: Log) -> Finding | None:
+    norms = run.grad_norm[np.isfinite(run.grad_norm)]
+    if run.unit == "epoch" or not run.window[-1]:
+        return None
+    norms = norms[-int(run.window[-1]) :]
+    largest = float(norms.max(initial=0.0))
+    share = float((norms > 0.999 * largest).mean()) if largest > 0 else 0.0
+    if len(norms) < _FEWEST or share < CLIPPED:
+        return None
+    return Finding(
+        "clipped",
+        f"{share:.0%} of the last {len(norms)} norms are {largest:.3g}, the largest of them: the "
+        "gradient was clipped before it was measured, and the learning rate cannot follow it.",
+        "Hand over the norm before clipping: scheduler.observe(clip_grad_norm_(...)) in PyTorch, "
+        "ZenithCallback in Lightning and the Trainer; in optax put zenith outside of the clipping.",
     )
 
 

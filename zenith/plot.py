@@ -24,11 +24,9 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlesize": "medium",
-    "figure.facecolor": "white",
     "font.size": 9.5,
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
-    "savefig.dpi": 150,
     "xtick.color": "#555555",
     "ytick.color": "#555555",
 }
@@ -69,14 +67,12 @@ def plot(
     draw = [_draw_lr, _draw_norms]
     if _is_known(run.loss):
         draw.append(_draw_loss)
+    # Made outside of the style: the first figure loads the backend, whose own settings would be
+    # taken back with the style, and notebooks would show no further figure.
+    size = (8, 1.4 + 1.8 * len(draw))
+    figure = pyplot.figure(figsize=size, layout="constrained", facecolor="white")
     with pyplot.rc_context(_STYLE):
-        figure, axes = pyplot.subplots(
-            len(draw),
-            sharex=True,
-            figsize=(8, 1.4 + 1.8 * len(draw)),
-            height_ratios=[2, 3, 1.6][: len(draw)],
-            layout="constrained",
-        )
+        axes = figure.subplots(len(draw), sharex=True, height_ratios=[2, 3, 1.6][: len(draw)])
         for draw_one, ax in zip(draw, axes, strict=True):
             draw_one(ax, run)
         axes[-1].set_xlabel(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.commands.arguments import seed
+from experiments.commands.options import add_settings, given_settings
 from experiments.commands.reading import add_results
 from experiments.errors import RequestError
 
@@ -26,6 +27,7 @@ def add_to(commands: Any) -> None:
         "--data-dir", type=Path, metavar="DIR", help="folder that holds the data sets"
     )
     add_results(curvature)
+    add_settings(curvature)
 
 
 def _measure(options: argparse.Namespace) -> None:
@@ -34,7 +36,8 @@ def _measure(options: argparse.Namespace) -> None:
         from rich.progress import Progress
 
         from experiments.evidence.curvature.measure import measure, path_of, write
-        from experiments.results import Identity
+        from experiments.run import find_method
+        from experiments.settings import identify
     except ModuleNotFoundError as error:
         raise RequestError(
             f"curvature needs {error.name}: pip install 'zenith-lr[experiments]'"
@@ -42,7 +45,8 @@ def _measure(options: argparse.Namespace) -> None:
 
     console = Console()
     for method in options.methods:
-        identity = Identity(options.task, "laptop", method, options.seed)
+        find_method(method)
+        identity = identify(options.task, "laptop", method, options.seed, given_settings(options))
         path = path_of(identity, options.results)
         if not path.exists():
             with Progress(console=console, transient=True) as progress:

@@ -66,5 +66,5 @@ def _run(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt("the same command goes on from the last checkpoint") from interrupt
     if made.status == "failed":
         raise RequestError(f"{identity.title} failed: {made.reason} (recorded in {path})")
-    console.print(f"{identity.title}: {made.told()}", highlight=False, soft_wrap=True)
-    console.print(str(path), highlight=False, soft_wrap=True)
+    console.print(f"{identity.title}: {made.told()}", highlight=False, markup=False, soft_wrap=True)
+    console.print(str(path), highlight=False, markup=False, soft_wrap=True)

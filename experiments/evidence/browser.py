@@ -1,6 +1,7 @@
 """Charts for a browser, by plotly: one JSON description each, drawn by plotly's own script."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ _GAP = 90  # between two rows: the labels of one and the titles of the next
 _TOP = 60  # plotly's buttons, then the titles of the first row
 _MARGIN = _TOP + 55  # above and below all rows
 _FEW_DECADES = 3
+_LABEL_LETTERS = 44
 _LEGEND_PIXELS = 22  # a row of the legend
 
 
@@ -47,7 +49,7 @@ def to_plotly(chart: Chart, *, narrow: bool) -> go.Figure:
         if panel.upright is not None:
             figure.add_vline(panel.upright, row=row, col=column, line={"dash": "dash", "width": 1})  # type: ignore[arg-type]
         figure.update_xaxes(
-            title_text=panel.x_label,
+            title_text="<br>".join(textwrap.wrap(panel.x_label, _LABEL_LETTERS)),
             **_scale(panel.x_log, [line.x for line in panel.lines]),
             **_x_ticks(panel),
             row=row,
@@ -129,14 +131,12 @@ def _bars(line: Line) -> dict[str, Any]:
     if line.bars is None:
         return {}
     low, high = line.bars
-    sideways = bool(line.marks) and not line.joined
-    value = line.x if sideways else line.y
     return {
-        "error_x" if sideways else "error_y": {
+        "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": _short(np.nan_to_num(high - value)),
-            "arrayminus": _short(np.nan_to_num(value - low)),
+            "array": _short(np.nan_to_num(high - line.y)),
+            "arrayminus": _short(np.nan_to_num(line.y - low)),
             "width": 0,
             "thickness": 1.3,
         }
@@ -172,13 +172,6 @@ def _y_axis(panel: Panel) -> dict[str, Any]:
     }
     if panel.y_range is not None:
         axis["range"] = [math.log10(v) if panel.y_log else v for v in panel.y_range]
-    if panel.y_names:
-        count = len(panel.y_names)
-        axis |= {
-            "tickvals": list(range(count)),
-            "ticktext": list(panel.y_names),
-            "range": [count - 0.5, -0.5],
-        }
     return axis
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-Dash = Literal["solid", "dash", "dot", "dashdot"]
+Dash = Literal["solid", "dash", "dot", "dashdot", "longdash"]
 Marks = Literal["", "circle", "square", "diamond", "triangle-up", "x", "cross"]
 
 
@@ -61,7 +61,6 @@ class Panel:
     y_range: tuple[float, float] | None = None
     x_ticks: Sequence[float] = ()
     x_names: Sequence[str] = ()  # names of x = 0, 1, ... instead of numbers
-    y_names: Sequence[str] = ()  # names of y = 0, 1, ... from the top down, instead of numbers
     level: float | None = None  # a horizontal line to compare with
     upright: float | None = None  # a vertical one
 

@@ -1,10 +1,9 @@
 """Table 3: every method on every task: what it reaches, and when; and what ZENITH is ahead by."""
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.evidence.convergence import DEFINITION, SHARE, convergence_time, time_to_target
+from experiments.evidence.convergence import Clock
 from experiments.evidence.labels import (
     budget_note,
     changes_label,
@@ -15,6 +14,13 @@ from experiments.evidence.metrics import metric_label, metrics_of
 from experiments.evidence.statistics import Difference, Spread
 from experiments.evidence.study import Condition, Study, compared, ends_of
 from experiments.evidence.table import Table
+from experiments.evidence.timing import time_table
+from experiments.evidence.wording import (
+    DIFFERENCE_NOTE,
+    SPREAD_NOTE,
+    difference_text,
+    spread_text,
+)
 from experiments.results import Run, Setting
 
 BASELINE = "zenith"
@@ -22,12 +28,6 @@ _ENDS = {
     "best": "at the epoch of the best validation metric",
     "last": "at the end of the run; a run that diverged counts as 0",
 }
-SPREAD_NOTE = "Median over the seeds, first to third quartile in brackets."
-DIFFERENCE_NOTE = (
-    "Mean of the differences at equal seeds; in brackets the 95 % percentile bootstrap interval, "
-    "which with 3 seeds or fewer is the range. "
-    "Bold where the interval leaves out 0."
-)
 
 
 class Summary(NamedTuple):
@@ -38,9 +38,6 @@ class Summary(NamedTuple):
     failed: int
     best: Spread  # test metric, a share
     last: Spread
-    convergence: Spread | None  # over the runs that finished
-    target: Spread | None  # over the runs that reached it
-    reached: int
 
 
 def comparison_tables(
@@ -69,36 +66,19 @@ def comparison_tables(
     return tables
 
 
-def _summarize(
-    study: Study, condition: Condition, method: str, metric: str, target: float
-) -> Summary | None:
+def _summarize(study: Study, condition: Condition, method: str, metric: str) -> Summary | None:
     """One cell of the study; None where it has no runs."""
     runs = list(study.cell(condition, method).values())
     if not runs:
         return None
     ends = [ends_of(run, metric) for run in runs]
-    converged = [t for t in map(convergence_time, runs) if t is not None]
-    reached = [t for run in runs if (t := time_to_target(run, target)) is not None]
     return Summary(
         seeds=len(runs),
         diverged=sum(run.status == "diverged" for run in runs),
         failed=study.failed(condition, method),
         best=Spread.of([end.best for end in ends]),
         last=Spread.of([end.last for end in ends]),
-        convergence=Spread.of(converged) if converged else None,
-        target=Spread.of(reached) if reached else None,
-        reached=len(reached),
     )
-
-
-def common_target(study: Study, condition: Condition) -> float:
-    """99 % of the highest median over methods of the best validation metric."""
-    medians = [
-        statistics.median(_best_validation(run) for run in study.cell(condition, method).values())
-        for method in study.methods
-        if study.cell(condition, method)
-    ]
-    return SHARE * max(medians, default=0.0)
 
 
 def paired_differences(
@@ -111,26 +91,8 @@ def paired_differences(
     ]
 
 
-def difference_text(difference: Difference) -> str:
-    """In percentage points, with its interval, bold where it leaves out 0."""
-    mean = f"{100 * difference.mean:+.2f}"
-    if difference.count == 1:
-        return f"{mean} (1 seed)"
-    text = f"**{mean}**" if difference.sign else mean
-    return f"{text} ({100 * difference.low:+.2f} to {100 * difference.high:+.2f})"
-
-
-def spread_text(spread: Spread, form: str = ".2f", factor: float = 1.0) -> str:
-    """Median and quartiles; the median alone of one run."""
-    middle = format(factor * spread.median, form)
-    if spread.count == 1:
-        return middle
-    low, high = (format(factor * value, form) for value in (spread.low, spread.high))
-    return f"{middle} ({low}\N{EN DASH}{high})"
-
-
 def _blocks(study: Study) -> dict[tuple[tuple[str, Setting], ...], list[Condition]]:
-    """The conditions of the great comparison by what is changed in them."""
+    """The conditions of the main comparison by what is changed in them."""
     blocks: dict[tuple[tuple[str, Setting], ...], list[Condition]] = {}
     for condition in compared(study):
         blocks.setdefault(condition.changes, []).append(condition)
@@ -143,18 +105,16 @@ def _block(
     changes: tuple[tuple[str, Setting], ...],
     columns: Sequence[tuple[Condition, str]],
 ) -> list[Table]:
-    conditions = {condition for condition, _ in columns}
+    conditions = list(dict.fromkeys(condition for condition, _ in columns))
     methods = [m for m in study.methods if any(study.cell(c, m) for c in conditions)]
-    targets = {condition: common_target(study, condition) for condition in conditions}
     cells = {
-        (method, column): _summarize(study, column[0], method, column[1], targets[column[0]])
+        (method, column): _summarize(study, column[0], method, column[1])
         for method in methods
         for column in columns
     }
     where = changes_label(columns[0][0])
     heading = f" with {where}" if where else ""
     names, subject = _headers(columns)
-    once = {column[0]: column for column in reversed(columns)}  # time does not depend on the metric
     tables = []
     for end, text in _ENDS.items():
         shown = {key: getattr(cell, end) if cell else None for key, cell in cells.items()}
@@ -179,9 +139,10 @@ def _block(
         )
     if BASELINE in methods:
         tables.append(_difference_table(study, name, methods, columns, heading))
-    times = [once[condition] for condition in dict.fromkeys(c for c, _ in columns)]
-    tables.append(_time_table(cells, name, methods, times, targets, heading))
-    return tables
+    clocks: tuple[Clock, ...] = ("seconds", "step")
+    return tables + [
+        time_table(study, name, methods, conditions, clock, heading) for clock in clocks
+    ]
 
 
 def _headers(columns: Sequence[tuple[Condition, str]]) -> tuple[list[str], str]:
@@ -303,61 +264,5 @@ def _difference_table(
     )
 
 
-def _time_table(
-    cells: Mapping[tuple[str, tuple[Condition, str]], Summary | None],
-    name: str,
-    methods: Sequence[str],
-    columns: Sequence[tuple[Condition, str]],
-    targets: Mapping[Condition, float],
-    heading: str,
-) -> Table:
-    headers = ["method"]
-    for condition, _ in columns:
-        label = task_label(condition)
-        headers += [f"{label}, converged", f"{label}, to {100 * targets[condition]:.1f} %"]
-    rows: list[list[str]] = []
-    records: list[dict[str, object]] = []
-    for method in methods:
-        row = [method_label(method)]
-        for column in columns:
-            cell = cells[method, column]
-            if cell is None:
-                row += ["\N{EN DASH}"] * 2
-                continue
-            row.append(spread_text(cell.convergence, ".1f") if cell.convergence else "never")
-            target = spread_text(cell.target, ".1f") if cell.target else "never"
-            missed = cell.target and cell.reached < cell.seeds
-            row.append(target + (f", {cell.reached} of {cell.seeds}" if missed else ""))
-            records.append(
-                {
-                    "task": column[0].task,
-                    "scale": column[0].scale,
-                    **dict(column[0].changes),
-                    "method": method,
-                    "convergence_seconds": cell.convergence.median if cell.convergence else "",
-                    "target": targets[column[0]],
-                    "target_seconds": cell.target.median if cell.target else "",
-                    "reached": cell.reached,
-                    "seeds": cell.seeds,
-                }
-            )
-        rows.append(row)
-    return Table(
-        f"{name}-time",
-        f"Seconds of training until the validation metric has converged, and until it reaches "
-        f"99 % of the best method's{heading}.",
-        headers,
-        rows,
-        f"{DEFINITION} {SPREAD_NOTE} {budget_note(methods)}",
-        records=records,
-    )
-
-
 def _runs(study: Study, condition: Condition) -> list[Run]:
     return [run for method in study.methods for run in study.cell(condition, method).values()]
-
-
-def _best_validation(run: Run) -> float:
-    name = next(iter(metrics_of([run])), "accuracy")
-    values = [row.validation.get(name, 0.0) for row in run.epochs]
-    return max((value for value in values if value == value), default=0.0)

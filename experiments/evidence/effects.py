@@ -7,16 +7,11 @@ import numpy as np
 
 from experiments.evidence.against import Match, matches
 from experiments.evidence.chart import Chart, Line, Look, Panel
-from experiments.evidence.comparison import (
-    DIFFERENCE_NOTE,
-    SPREAD_NOTE,
-    difference_text,
-    spread_text,
-)
 from experiments.evidence.labels import condition_label, setting_name, value_label
 from experiments.evidence.looks import PALETTE
 from experiments.evidence.study import Condition, Study, rank_of_value, without
 from experiments.evidence.table import Table
+from experiments.evidence.wording import DIFFERENCE_NOTE, SPREAD_NOTE, difference_text, spread_text
 from experiments.results import Setting
 
 FACTORS = (

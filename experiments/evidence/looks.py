@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from experiments.evidence.chart import Look
+from experiments.evidence.chart import Dash, Look
 from experiments.methods import METHODS
 
 VERMILLION, BLUE, GREEN, PURPLE = "#d55e00", "#0072b2", "#009e73", "#cc79a7"
@@ -15,19 +15,20 @@ _FIXED = {
     "cosine": Look(BLUE, "dash"),
     "step": Look(GREEN, "dashdot"),
 }
-_OTHER_COLORS = (PURPLE, ORANGE, SKY, BLACK, GREEN, BLUE)
+_DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot", "longdash")
+_OTHERS = [
+    look
+    for dash in _DASHES
+    for color in (PURPLE, ORANGE, SKY, BLACK, GREEN, BLUE)
+    if (look := Look(color, dash, 1.2))[:2] not in {fixed[:2] for fixed in _FIXED.values()}
+]
 
 
 def looks(methods: Sequence[str]) -> dict[str, Look]:
     """One look for each method, the same in every figure whatever else is drawn."""
-    others = [method for method in METHODS if method not in _FIXED]
-    found: dict[str, Look] = {}
-    for method in methods:
-        if method in _FIXED:
-            found[method] = _FIXED[method]
-            continue
-        place = others.index(method) if method in others else len(others)
-        color = _OTHER_COLORS[place % len(_OTHER_COLORS)]
-        dash = ("solid", "dash", "dot", "dashdot")[place // len(_OTHER_COLORS) % 4]
-        found[method] = Look(color, dash, 1.2)  # type: ignore[arg-type]
-    return found
+    known = [method for method in METHODS if method not in _FIXED]
+    places = {method: place for place, method in enumerate(known)}
+    return {
+        method: _FIXED.get(method) or _OTHERS[places.get(method, len(known)) % len(_OTHERS)]
+        for method in methods
+    }

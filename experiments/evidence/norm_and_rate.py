@@ -45,10 +45,9 @@ def _chart(study: Study, condition: Condition) -> Chart:
                 band=band,
             )
         )
-    slug = "".join(f"-{key}-{value}" for key, value in condition.changes)
     window = next(iter(study.cell(condition, "zenith").values())).settings.get("window")
     return Chart(
-        f"figure2-{condition.task}{slug}",
+        f"figure2-{condition.slug}",
         condition_label(condition),
         "Norm of the minibatch gradient and learning rate. Lines: median over the seeds; band: "
         f"quartiles of ZENITH. The norm is smoothed over {SMOOTHING} recorded steps; the dashed "

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 from experiments.evidence.against import Match
 from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.comparison import spread_text
 from experiments.evidence.curves import SMOOTHING, median_line
 from experiments.evidence.facts import norm_ratio
 from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
 from experiments.evidence.looks import looks
 from experiments.evidence.statistics import Spread
-from experiments.evidence.study import Study, without
+from experiments.evidence.study import YARDSTICKS, Study, without
 from experiments.evidence.table import Table
+from experiments.evidence.wording import spread_text
 
-_METHODS = ("zenith", "constant", "cosine")
 RATE = "last LR / \N{GREEK SMALL LETTER ETA}\N{SUBSCRIPT ZERO}"
 
 
@@ -63,7 +62,7 @@ def norm_table(study: Study, found: Sequence[Match]) -> Table:
 def norm_chart(study: Study, found: Sequence[Match]) -> Chart:
     """The norm over the steps, one panel for each task at its own settings."""
     plain = [m.condition for m in found if m.condition == without(m.condition, *_keys(m))]
-    look = looks(_METHODS)
+    look = looks(YARDSTICKS)
     panels: list[Panel] = []
     for condition in plain:
         lines: list[Line] = [
@@ -77,7 +76,7 @@ def norm_chart(study: Study, found: Sequence[Match]) -> Chart:
                 smoothing=SMOOTHING,
                 band=method == "zenith",
             )
-            for method in _METHODS
+            for method in YARDSTICKS
             if (runs := study.cell(condition, method))
         ]
         window = next(iter(study.cell(condition, "zenith").values())).settings.get("window")
@@ -95,7 +94,7 @@ def norm_chart(study: Study, found: Sequence[Match]) -> Chart:
         "when-norm",
         "Norm of the minibatch gradient",
         f"Median over the seeds, smoothed over {SMOOTHING} recorded steps; band: quartiles of "
-        f"ZENITH. Dashed: the window is full. {budget_note(_METHODS)}",
+        f"ZENITH. Dashed: the window is full. {budget_note(YARDSTICKS)}",
         panels,
     )
 

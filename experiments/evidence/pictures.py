@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from experiments.evidence.chart import Chart, Heat, Line, Panel
 from experiments.files import replace
@@ -28,7 +28,7 @@ _STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "zenith",  # the same results give the same file
 }
-_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
+_DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3))}
 _MARKS = {
     "": "",
     "circle": "o",
@@ -40,6 +40,7 @@ _MARKS = {
 }
 _WIDTH = 8.0  # inches: the width of a page
 _TITLE_LETTERS = 92
+_LABEL_LETTERS = 44
 _LEGEND_COLUMNS = 4
 
 
@@ -116,9 +117,6 @@ def _draw_panel(figure: Figure, axes: Axes, panel: Panel) -> None:
     if panel.x_names:
         axes.set_xticks(range(len(panel.x_names)), panel.x_names)
         axes.set_xlim(-0.3, len(panel.x_names) - 0.7)
-    if panel.y_names:
-        axes.set_yticks(range(len(panel.y_names)), panel.y_names, fontsize=9)
-        axes.set_ylim(len(panel.y_names) - 0.5, -0.5)
     if panel.x_ticks:
         axes.set_xticks(panel.x_ticks, [f"{tick:g}" for tick in panel.x_ticks])
         axes.minorticks_off()
@@ -126,7 +124,7 @@ def _draw_panel(figure: Figure, axes: Axes, panel: Panel) -> None:
         if log:
             _label_log(axis)
     axes.set_title(panel.title)
-    axes.set_xlabel(panel.x_label)
+    axes.set_xlabel(textwrap.fill(panel.x_label, _LABEL_LETTERS))
     axes.set_ylabel(panel.y_label)
 
 
@@ -145,13 +143,7 @@ def _draw_line(axes: Axes, line: Line) -> None:
     if line.band is not None:
         axes.fill_between(line.x, *line.band, color=look.color, alpha=0.13, linewidth=0)
     if line.bars is not None:
-        low, high = line.bars
-        known = np.isfinite(low) & np.isfinite(high)
-        axes.hlines(
-            line.y[known], low[known], high[known], color=look.color, linewidth=1.4, alpha=0.7
-        ) if line.marks and not line.joined else axes.vlines(
-            line.x[known], low[known], high[known], color=look.color, linewidth=1.4, alpha=0.7
-        )
+        axes.vlines(line.x, *line.bars, color=look.color, linewidth=1.4, alpha=0.7)
     axes.plot(
         line.x,
         line.y,
@@ -170,4 +162,4 @@ def _draw_heat(figure: Figure, axes: Axes, heat: Heat) -> None:
     axes.contour(heat.x, heat.y, heat.z, levels=levels, colors="white", linewidths=0.3)
     axes.plot([0], [0], marker="x", color="white", markersize=6)
     axes.grid(visible=False)
-    figure.colorbar(drawn, ax=axes, label=heat.label)
+    figure.colorbar(drawn, ax=axes, label=heat.label, ticks=MaxNLocator(5), format="%g")

@@ -2,18 +2,13 @@
 
 from collections.abc import Mapping
 
-from experiments.evidence.comparison import (
-    DIFFERENCE_NOTE,
-    SPREAD_NOTE,
-    difference_text,
-    paired_differences,
-    spread_text,
-)
+from experiments.evidence.comparison import paired_differences
 from experiments.evidence.labels import budget_note, condition_label, method_label, value_label
 from experiments.evidence.sensitivity import varied
 from experiments.evidence.statistics import Difference, Spread
 from experiments.evidence.study import Study, ends_of
 from experiments.evidence.table import Table
+from experiments.evidence.wording import DIFFERENCE_NOTE, SPREAD_NOTE, difference_text, spread_text
 from experiments.results import Run
 
 FACTOR = "l2"

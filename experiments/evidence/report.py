@@ -46,7 +46,7 @@ def report_page(
             items += [f"## {title}", *tables, *([known] if known else [])]
         else:
             missing.append(title)
-    profile = profile_chart(study)
+    profile = profile_chart(study, every_method=every_method)
     if profile:
         items += ["## Time to a common target", profile]
     for title, charts in (

@@ -30,7 +30,7 @@ def sensitivity_charts(study: Study) -> list[Chart]:
             charts.setdefault(base, []).append(_panel(study, factor, base, cells))
     return [
         Chart(
-            "figure6-" + base.task + "".join(f"-{k}-{v}" for k, v in base.changes),
+            f"figure6-{base.slug}",
             condition_label(base),
             "Test metric at the end of the run; a run that diverged counts as 0. Points: median "
             f"over the seeds; bars: quartiles. {budget_note(study.methods)}",
@@ -49,7 +49,7 @@ def varied(study: Study, factor: str) -> dict[Condition, dict[str, dict[float, M
     found: dict[Condition, dict[str, dict[float, Mapping[int, Run]]]] = {}
     for (condition, method), runs in study.cells.items():
         value = next(iter(runs.values())).settings.get(factor)
-        if isinstance(value, int | float) and (factor != "window" or method == "zenith"):
+        if isinstance(value, int | float):
             values = found.setdefault(without(condition, factor), {}).setdefault(method, {})
             values[float(value)] = runs
     several = {

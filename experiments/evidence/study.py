@@ -12,8 +12,11 @@ from typing import NamedTuple
 from experiments.errors import RequestError
 from experiments.evidence.metrics import ranking_metric
 from experiments.methods import METHODS
-from experiments.results import Run, Setting, read_all
+from experiments.results import Identity, Run, Setting, read_all
 from experiments.tasks import TASKS
+
+_MANY = 4  # methods that make a comparison the main one
+YARDSTICKS = ("zenith", "constant", "cosine")  # in every picture
 
 
 class Condition(NamedTuple):
@@ -22,6 +25,11 @@ class Condition(NamedTuple):
     task: str
     scale: str
     changes: tuple[tuple[str, Setting], ...]  # beside the task's own settings, keys sorted
+
+    @property
+    def slug(self) -> str:
+        """For the names of files."""
+        return "-".join([self.task, *(f"{key}-{value}" for key, value in self.changes)])
 
 
 class Ends(NamedTuple):
@@ -80,7 +88,7 @@ class Study:
         return sorted(conditions, key=_order)
 
     def leading(self, condition: Condition, count: int) -> list[str]:
-        """ZENITH and the methods with the highest median test metric at the end."""
+        """ZENITH, constant, cosine, and those with the highest median test metric at the end."""
         medians = {
             method: statistics.median(
                 ends_of(run).last for run in self.cell(condition, method).values()
@@ -88,7 +96,7 @@ class Study:
             for method in self.methods
             if self.cell(condition, method)
         }
-        ranked = sorted(medians, key=lambda method: (method != "zenith", -medians[method]))
+        ranked = sorted(medians, key=lambda m: (m not in YARDSTICKS, -medians[m]))
         return in_order(ranked[:count])
 
 
@@ -105,16 +113,17 @@ def read_study(folder: Path) -> Study:
 
 
 def compared(study: Study) -> list[Condition]:
-    """The conditions of the great comparison: those with at least half as many methods as any.
+    """The conditions of the main comparison: those with four methods, or as many as any has.
 
-    The others vary one setting of ZENITH and a schedule or two; `effects` compares those.
+    The others vary one setting of ZENITH and of two yardsticks; `effects` compares those.
     """
     counts = Counter(condition for condition, _ in study.cells)
-    least = max(2, max(counts.values(), default=0) / 2)
+    least = max(2, min(_MANY, max(counts.values(), default=0)))
     return [condition for condition in study.conditions if counts[condition] >= least]
 
 
-def condition_of(run: Run) -> Condition:
+def condition_of(run: Run | Identity) -> Condition:
+    """ZENITH's window is left out of the condition of any other method."""
     changes = {
         key: value
         for key, value in run.changes.items()

@@ -8,11 +8,6 @@ from scipy.stats import spearmanr
 
 from experiments.evidence.against import Match, Score, matches
 from experiments.evidence.chart import Chart, Panel
-from experiments.evidence.comparison import (
-    DIFFERENCE_NOTE,
-    difference_text,
-    spread_text,
-)
 from experiments.evidence.convergence import DEFINITION
 from experiments.evidence.effects import (
     FACTORS,
@@ -21,7 +16,12 @@ from experiments.evidence.effects import (
     effect_table,
     effects,
 )
-from experiments.evidence.labels import condition_label
+from experiments.evidence.labels import (
+    budget_note,
+    condition_label,
+    method_label,
+    task_label,
+)
 from experiments.evidence.norms import RATE, norm_chart, norm_table
 from experiments.evidence.page import Item
 from experiments.evidence.rule_of_thumb import (
@@ -34,7 +34,10 @@ from experiments.evidence.rule_of_thumb import (
 )
 from experiments.evidence.study import Study, compared
 from experiments.evidence.table import Table
+from experiments.evidence.wording import DIFFERENCE_NOTE, difference_text, spread_text
 
+_CORRELATED = 5  # settings, below which a correlation says nothing
+_CLEAR = 0.4  # of a rank correlation
 _QUESTIONS = {
     "window": "What does the window do?",
     "batch": "What does the batch size do?",
@@ -66,7 +69,8 @@ def when_page(study: Study, command: str) -> list[Item]:
         "## In short",
         _in_short(against, judged),
         *_norms(study, found),
-        *_cosine(study, against),
+        *_cosine(against),
+        *_others(study),
         *_factors(study),
         *_rule(judged, found),
         "## What this does not say",
@@ -84,7 +88,8 @@ def _what_was_run(study: Study) -> str:
     hours = sum(run.seconds for run in study.runs) / 3600
     return (
         f"It has {len(study.runs)} runs of {len(study.methods)} methods on {len(tasks)} tasks, "
-        f"seeds {seeds[0]} to {seeds[-1]}, {hours:.1f} hours of training ({', '.join(devices)}); "
+        f"at most {_counted(len(seeds), 'seed')} each, {hours:.1f} hours of training "
+        f"({', '.join(devices)}); "
         f"{counts['diverged']} diverged, {counts['failed']} failed. Tasks: "
         + "; ".join(
             f"{condition_label(c._replace(changes=()))}"
@@ -118,15 +123,27 @@ def _in_short(against: dict[str, list[Match]], judged: Verdict | None) -> str:
                 f"**Against {words}**, at {score.total} settings: ahead in {score.ahead}, behind "
                 f"in {score.behind}, undecided in {score.undecided}. Median difference "
                 f"{100 * statistics.median(means):+.2f} points of the test metric, from "
-                f"{100 * min(means):+.2f} to {100 * max(means):+.2f}."
+                f"{100 * min(means):+.2f} to {100 * max(means):+.2f}. {_plainly(against[other])}"
             )
     lines.append(f"**A check after one epoch**: {_rule_sentence(judged)}")
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {line.strip()}" for line in lines)
+
+
+def _plainly(found: Sequence[Match]) -> str:
+    """The same for the tasks as they are, without what was changed in order to learn from it."""
+    plain = [m for m in found if not m.condition.changes and m.difference is not None]
+    if not plain:
+        return ""
+    told = ", ".join(
+        f"{task_label(m.condition)} {100 * m.difference.mean:+.2f}" for m in plain if m.difference
+    )
+    return f"At the tasks' own settings: {told}."
 
 
 def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
     plain = [match for match in found if not match.condition.changes]
-    main = [match for match in found if match.condition in compared(study)]
+    shown = {*compared(study), *(match.condition for match in plain)}
+    main = [match for match in found if match.condition in shown]
     items: list[Item] = ["## Does the gradient norm fall?"]
     if not main:
         return [*items, "There are no runs of ZENITH yet."]
@@ -135,7 +152,8 @@ def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
     ratio = statistics.median(match.norm.median for match in main)
     rate = statistics.median(match.scale.median for match in main)
     items.append(
-        f"At the {len(main)} settings of the main comparison, the norm of the minibatch gradient "
+        f"At the tasks' own settings and in the main comparison ({len(main)} in all), the norm of "
+        "the minibatch gradient "
         f"was lower at the end than at the start in {fell}, higher in {grew} (by the quartiles "
         f"over the seeds), with a median ratio of {ratio:.2f}. ZENITH's last learning rate "
         f"follows: {RATE} is {rate:.2f} on median. The norm that counts is that of the minibatch: "
@@ -143,22 +161,23 @@ def _norms(study: Study, found: Sequence[Match]) -> list[Item]:
     )
     losses = [match.train_loss.median for match in found]
     rates = [match.scale.median for match in found]
-    items.append(
-        f"Over all {len(found)} settings of ZENITH there is {_correlation(rates, losses)} between "
-        f"{RATE} and the last training loss: "
-        + (
-            "the learning rate falls where the network comes to fit its data."
-            if _rank_correlation(rates, losses) > 0.5
-            else "fitting the data alone does not say where the learning rate falls."
+    if len(found) >= _CORRELATED:
+        items.append(
+            f"Over all {len(found)} settings of ZENITH there is {_correlation(rates, losses)} "
+            f"between {RATE} and the last training loss: "
+            + (
+                "the learning rate falls where the network comes to fit its data."
+                if _rank_correlation(rates, losses) > _CLEAR
+                else "how well the data are fitted does not say how far the learning rate falls."
+            )
         )
-    )
     items.append(norm_table(study, main))
     if plain:
         items.append(norm_chart(study, plain))
     return items
 
 
-def _cosine(study: Study, against: dict[str, list[Match]]) -> list[Item]:
+def _cosine(against: dict[str, list[Match]]) -> list[Item]:
     found = [match for match in against["cosine"] if match.difference is not None]
     items: list[Item] = ["## When does it beat a cosine that was told the budget?"]
     if not found:
@@ -170,17 +189,20 @@ def _cosine(study: Study, against: dict[str, list[Match]]) -> list[Item]:
     worst = min(found, key=lambda m: m.difference.mean if m.difference else math.inf)
     items.append(
         f"At {score.total} settings that both were run at, ZENITH ends ahead of the cosine in "
-        f"{score.ahead}, behind in {score.behind}; the other {score.undecided} are undecided, "
-        f"since the seeds do not agree. Best for ZENITH: {_told(best)}. Worst: {_told(worst)}."
+        f"{score.ahead}, behind in {score.behind}; the other {score.undecided} are undecided: "
+        f"the interval contains 0, or there is one seed. Best for ZENITH: {_told(best)}. "
+        f"Worst: {_told(worst)}."
     )
-    items.append(
-        f"There is {_correlation(rates, gaps)} between {RATE} and the difference to the cosine: "
-        + (
-            "the further ZENITH anneals by itself, the better it does beside the cosine."
-            if _rank_correlation(rates, gaps) < -0.3
-            else "that ZENITH anneals does not by itself decide how it does beside the cosine."
+    if len(found) >= _CORRELATED:
+        items.append(
+            f"There is {_correlation(rates, gaps)} between {RATE} and the difference to the "
+            "cosine: "
+            + (
+                "the further ZENITH anneals by itself, the better it does beside the cosine."
+                if _rank_correlation(rates, gaps) < -_CLEAR
+                else "how far ZENITH anneals does not decide how it does beside the cosine."
+            )
         )
-    )
     items.append(
         Chart(
             "when-cosine",
@@ -207,11 +229,11 @@ def _cosine(study: Study, against: dict[str, list[Match]]) -> list[Item]:
             row_height=3.4,
         )
     )
-    items.append(_difference_table(study, against))
+    items.append(_difference_table(against))
     return items
 
 
-def _difference_table(study: Study, against: dict[str, list[Match]]) -> Table:
+def _difference_table(against: dict[str, list[Match]]) -> Table:
     constant = {match.condition: match.difference for match in against["constant"]}
     rows: list[list[str]] = []
     records: list[dict[str, object]] = []
@@ -250,6 +272,41 @@ def _difference_table(study: Study, against: dict[str, list[Match]]) -> Table:
     )
 
 
+def _others(study: Study) -> list[Item]:
+    """Every other method of the main comparison."""
+    main = set(compared(study))
+    rows: list[list[str]] = []
+    for method in study.methods:
+        found = [m for m in matches(study, method) if m.condition in main and m.difference]
+        if method == "zenith" or not found:
+            continue
+        score = Score.of(found)
+        means = [match.difference.mean for match in found if match.difference is not None]
+        rows.append(
+            [
+                method_label(method),
+                *map(str, (score.total, score.ahead, score.behind, score.undecided)),
+                f"{100 * statistics.median(means):+.2f}",
+                f"{100 * min(means):+.2f} to {100 * max(means):+.2f}",
+            ]
+        )
+    if not rows:
+        return []
+    headers = ["method", "settings", "ZENITH ahead", "behind", "undecided", "median", "range"]
+    return [
+        "## And beside every other method?",
+        Table(
+            "when-others",
+            f"Test metric at the end at the {len(main)} settings of the main comparison, ZENITH "
+            "minus method, percentage points.",
+            headers,
+            rows,
+            f"A method that diverged counts as 0. {budget_note(study.methods)}",
+            records=[dict(zip(headers, row, strict=True)) for row in rows],
+        ),
+    ]
+
+
 def _factors(study: Study) -> list[Item]:
     items: list[Item] = []
     for factor in FACTORS:
@@ -266,7 +323,8 @@ def _factors(study: Study) -> list[Item]:
 
 
 def _rule(judged: Verdict | None, found: Sequence[Match]) -> list[Item]:
-    items: list[Item] = ["## A check after one epoch", _rule_sentence(judged)]
+    sentence = _rule_sentence(judged)
+    items: list[Item] = ["## A check after one epoch", sentence[0].upper() + sentence[1:]]
     if judged is not None and judged.rules:
         items += [rule_table(judged), rule_chart(judged, found)]
     return items
@@ -279,7 +337,7 @@ def _rule_sentence(judged: Verdict | None) -> str:
             "both outcomes among them."
         )
     same = max(judged.outcomes)
-    always = "ahead" if judged.outcomes.kept_up >= judged.outcomes.behind else "behind"
+    always = "ZENITH" if judged.outcomes.kept_up >= judged.outcomes.behind else "the cosine"
     if not judged.rules:
         return "none of the statistics could be read off these runs."
     best = judged.rules[0]
@@ -290,16 +348,20 @@ def _rule_sentence(judged: Verdict | None) -> str:
             f"the threshold chosen on the other {judged.groups}s this is right in {told} of "
             f"{judged.cases} settings ({best.elsewhere.kept_up} of {judged.outcomes.kept_up} that "
             f"kept up, {best.elsewhere.behind} of {judged.outcomes.behind} that did not); always "
-            f"saying \u201c{always}\u201d is right in {same}. Outcomes shuffled at random give a "
+            f"taking {always} is right in {same}. Outcomes shuffled at random give a "
             f"rule that good in {100 * judged.chance:.1f} % of trials."
         )
     return (
         "there is none that can be trusted. The best of "
         f"{len(judged.rules)} simple statistics ({best}) is right in {told} of {judged.cases} "
-        f"settings when its threshold is chosen on the other {judged.groups}s; always saying "
-        f"\u201c{always}\u201d is right in {same}. Outcomes shuffled at random give a rule that "
+        f"settings when its threshold is chosen on the other {judged.groups}s; always taking "
+        f"{always} is right in {same}. Outcomes shuffled at random give a rule that "
         f"good in {100 * judged.chance:.1f} % of trials."
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _limits(study: Study) -> str:
@@ -314,7 +376,7 @@ def _limits(study: Study) -> str:
     seeds = sorted({len(runs) for runs in study.cells.values()})
     number = " to ".join(str(n) for n in dict.fromkeys([seeds[0], seeds[-1]]))
     lines.append(
-        f"Each setting has {number} seeds. An interval of three differences is their range: it "
+        f"Seeds a setting: {number}. An interval of three differences is their range: it "
         "leaves out 0 where all three agree, which chance alone makes one setting in four do. One "
         "bold figure among many is no proof."
     )

@@ -77,3 +77,11 @@ class BaseTraining:
             )
         if set(content) != set(keys):
             raise ValueError(f"state must have exactly the keys {keys}. Received: {[*content]}")
+        for name, part in self._parts.items():
+            # torch's schedulers take whatever keys there are, and keep their own for the others.
+            received, expected = content[name], part.state_dict()
+            if not isinstance(received, Mapping) or set(received) != set(expected):
+                raise ValueError(
+                    f"state[{name!r}] must have exactly the keys {[*expected]}. "
+                    f"Received: {received!r}"
+                )

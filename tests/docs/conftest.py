@@ -19,7 +19,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built site; a warning of MkDocs fails here."""
+    """The folder of the built site, `ZENITH_SITE` or a new one; a warning of MkDocs fails here."""
+    if built := os.environ.get("ZENITH_SITE"):
+        return ROOT / built
     pytest.importorskip("mkdocs", reason="MkDocs is not installed: pip install 'zenith-lr[docs]'")
     folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(  # noqa: S603

@@ -22,7 +22,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of two tasks, five methods, and a window that was varied on one of them."""
     folder = tmp_path_factory.mktemp("report")
     for number, task in enumerate(("mnist", "cifar100")):
-        for method in ("zenith", "constant", "cosine", "step", "plateau"):
+        for method in ("zenith", "constant", "cosine", "step", "sps"):
             for seed in (0, 1):
                 write(curve(number, task, method, seed, {}), folder / "results")
     for window in (20, 400):

@@ -1,10 +1,8 @@
 """Cells, conditions and the two ends of a run."""
 
 import math
-from dataclasses import replace
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.evidence.study import Condition, Ends, Study, compared, ends_of
@@ -19,7 +17,7 @@ def test_the_best_epoch_is_chosen_on_the_validation_split() -> None:
 
 
 def test_a_run_that_diverged_counts_as_nothing_at_the_end_and_with_its_best_before() -> None:
-    diverged = run([0.5, 0.8, math.nan], test=[0.5, 0.7, math.nan], status="diverged")
+    diverged = run([0.5, 0.8, math.nan], test=[0.5, 0.7, 0.1], status="diverged")
     assert ends_of(diverged) == Ends(best=0.7, last=0.0)
     assert ends_of(run([], status="diverged")) == Ends(0.0, 0.0)
 
@@ -53,9 +51,13 @@ def test_failed_runs_are_counted_and_left_out() -> None:
     assert study.failed(MNIST, "cosine") == 0
 
 
+WHOLE = whole_study(seeds=1)
+
+
 @given(st.randoms(use_true_random=False))
+@settings(max_examples=20)
 def test_the_order_of_the_files_does_not_matter(random) -> None:
-    runs = whole_study(seeds=1)
+    runs = WHOLE
     shuffled = random.sample(runs, len(runs))
     first, second = Study(tuple(runs)), Study(tuple(shuffled))
     assert first.conditions == second.conditions
@@ -75,10 +77,19 @@ def test_a_method_of_another_version_comes_last() -> None:
     assert Study(tuple(runs)).methods == ["zenith", "cosine", "adam-of-old"]
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_leading_methods_are_zenith_and_those_with_the_highest_medians(count: int) -> None:
-    values = {"zenith": 0.1, "constant": 0.3, "cosine": 0.9, "step": 0.5}
+def test_the_yardsticks_lead_and_then_those_with_the_highest_medians() -> None:
+    values = {"zenith": 0.1, "constant": 0.3, "cosine": 0.2, "step": 0.5, "plateau": 0.9}
     runs = [run([value], method=method) for method, value in values.items()]
-    runs.append(replace(run([1.0], method="constant", seed=1), status="diverged"))
-    leading = Study(tuple(runs)).leading(MNIST, count)
-    assert leading == ["zenith", "cosine", "step"][:count]
+    runs += [run([1.0], method="step", seed=seed, status="diverged") for seed in (1, 2)]
+    study = Study(tuple(runs))
+    assert study.leading(MNIST, 3) == ["zenith", "constant", "cosine"]
+    assert study.leading(MNIST, 4) == ["zenith", "constant", "cosine", "plateau"]
+    assert study.leading(MNIST, 9) == study.methods
+
+
+def test_four_methods_make_a_main_comparison_and_three_yardsticks_none() -> None:
+    few = {"momentum": ("zenith", "cosine", "step", "constant"), "l2": ("zenith", "cosine")}
+    runs = [run([0.5], method=method) for method in METHODS]
+    for key, methods in few.items():
+        runs += [run([0.5], method=method, changes={key: 0.5}) for method in methods]
+    assert compared(Study(tuple(runs))) == [MNIST, MNIST._replace(changes=(("momentum", 0.5),))]

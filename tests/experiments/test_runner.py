@@ -23,6 +23,7 @@ from experiments.place import Place, StorageError  # noqa: E402
 from experiments.results import Identity, read  # noqa: E402
 from experiments.run import run  # noqa: E402
 from experiments.tasks import find  # noqa: E402
+from experiments.tasks._small_images import SmallImagesProblem  # noqa: E402
 from experiments.threads import one_thread  # noqa: E402
 from tests.experiments.runs import identity, without_clock, write_data  # noqa: E402
 from tests.oracle import algorithm_1  # noqa: E402
@@ -96,6 +97,24 @@ def test_a_run_goes_on_from_its_last_checkpoint_at_every_step(tmp_path: Path, da
         # Saved after the step is told, so one step is made again.
         assert notes == ([f"going on after step {step - 2}"] if step > 2 else [])
     assert result(which, data, tmp_path / "cut") == whole
+
+
+def test_random_layers_draw_the_same_numbers_after_a_cut(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = result(identity(), data, tmp_path / "plain")
+    make = SmallImagesProblem.model
+
+    def with_dropout(problem: SmallImagesProblem) -> nn.Module:
+        return nn.Sequential(nn.Dropout(0.3), make(problem))
+
+    monkeypatch.setattr(SmallImagesProblem, "model", with_dropout)
+    whole = result(identity(), data, tmp_path / "whole")
+    assert whole != plain
+    torch.manual_seed(5)
+    for step in (3, 8):
+        cut(identity(), data, tmp_path / "cut", step)
+    assert result(identity(), data, tmp_path / "cut") == whole
 
 
 def test_a_method_that_cannot_resume_starts_again(
@@ -350,32 +369,31 @@ def test_two_processes_do_not_make_the_same_run(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("error", [OSError(28, os.strerror(28)), RuntimeError("write failed")])
 def test_a_full_disk_is_said_in_one_line_and_the_run_goes_on_from_before(
-    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = result(identity(), data, tmp_path / "whole")
-    cut(identity(), data, tmp_path / "full", 9)
+    out = tmp_path / "full"
+    cut(identity(), data, out, 9)
 
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half a")
-        raise error
+    def full(self: Path, *content: object, **options: object) -> int:
+        with self.open("wb") as file:
+            file.write(b"half a")
+        raise OSError(28, os.strerror(28))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
-        with pytest.raises(StorageError, match=r"cannot write .*checkpoint: ") as refusal:
-            run(identity(), data, tmp_path / "full", saved_every=0.0)
+    for method, saved_every in (("write_bytes", 0.0), ("write_text", 1000.0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, full)
+            with pytest.raises(StorageError, match=r"cannot write .*: No space left") as refusal:
+                run(identity(), data, out, saved_every=saved_every)
         assert "\n" not in str(refusal.value)
-    with monkeypatch.context() as patch:
-        patch.setattr("experiments.place.write", lambda *_: (_ for _ in ()).throw(error))
-        if isinstance(error, OSError):
-            with pytest.raises(StorageError, match="No space left on device; what was done"):
-                run(identity(), data, tmp_path / "full")
+        assert "the same command goes on" in str(refusal.value)
+    assert list(out.rglob(".new-*")) == []
     watcher = CutAt(15)
     with pytest.raises(Cut):
-        run(identity(), data, tmp_path / "full", watcher)
+        run(identity(), data, out, watcher)
     assert watcher.notes == ["going on after step 8"]
-    assert result(identity(), data, tmp_path / "full") == whole
+    assert result(identity(), data, out) == whole
 
 
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32_weights(

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from multiprocessing import active_children
+from multiprocessing import Pipe, active_children
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ from experiments.sweep import missing, sweep  # noqa: E402
 from experiments.sweeps import STUDY, SWEEPS, runs_of  # noqa: E402
 from experiments.tasks import TASKS  # noqa: E402
 from experiments.watch import WatchSweep, duration  # noqa: E402
-from experiments.workers import on_this_machine  # noqa: E402
+from experiments.workers import _Teller, on_this_machine  # noqa: E402
 from tests.experiments.runs import identity, without_clock, write_data  # noqa: E402
 
 TINY = ["--task", "cifar10", "--epochs", "3", "--batch", "8", "--images", "40"]
@@ -67,8 +67,9 @@ def outcomes(
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_named_sweep_consists_of_runs_that_there_are(name: str) -> None:
     scale = "laptop" if name in STUDY else "paper"
-    if not any(at == scale for _, at in TASKS):
-        pytest.skip(f"no task at {scale} scale is registered yet")
+    if scale == "paper":
+        for package in ("torchvision", "timm", "pycocotools"):
+            pytest.importorskip(package, reason=f"the paper's tasks need {package}")
     runs = runs_of(name, scale, 2, {}, None, None)
     assert {run.method for run in runs} <= set(METHODS)
     assert {(run.task, run.scale) for run in runs} <= set(TASKS)
@@ -156,6 +157,23 @@ def test_a_run_that_takes_its_process_with_it_every_time_is_recorded_as_failed(
     assert list((tmp_path / ".running").iterdir()) == []
 
 
+def test_a_parent_that_is_dead_is_no_failure_of_the_run(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(status: int) -> None:
+        raise Ended(status)
+
+    ours, theirs = Pipe()
+    ours.close()
+    monkeypatch.setattr(os, "_exit", end)
+    with theirs, pytest.raises(Ended):
+        run(identity(), data, tmp_path, _Teller(theirs))
+    assert list(tmp_path.rglob("seed*.jsonl")) == []
+
+
 def test_only_what_is_missing_is_made(tmp_path: Path, data: Path) -> None:
     done, broken, damaged, new = (identity("constant", seed=seed) for seed in range(4))
     run(done, data, tmp_path)
@@ -204,14 +222,15 @@ def test_a_full_disk_stops_the_sweep() -> None:
 
 def test_a_log_file_gets_one_line_a_run_with_the_time_that_is_left() -> None:
     shown = io.StringIO()
-    fine = ("finished", "test accuracy 0.5, 1.0 s")
+    fine = ("finished", "test accuracy 0.5 [red], 1.0 s")
     with watcher(3, shown) as watch:
         watch.on_step(RUNS[0], 1, 15)
         sweep(RUNS, pool_of(fine, fine, fine), watch)
     lines = shown.getvalue().splitlines()
     assert len(lines) == 3
     assert re.fullmatch(
-        r"2 of 3, 0 s left: cifar10 zenith\+.*, seed 1: test accuracy 0\.5, 1\.0 s", lines[1]
+        r"2 of 3, 0 s left: cifar10 zenith\+.*, seed 1: test accuracy 0\.5 \[red\], 1\.0 s",
+        lines[1],
     )
 
 
@@ -277,6 +296,30 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_results_of_an_undisturbe
     left = {path.relative_to(tmp_path / "cut") for path in (tmp_path / "cut").rglob("*")}
     whole_left = {path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole").rglob("*")}
     assert left == whole_left  # no temporary file, checkpoint or lock
+
+
+def test_the_processes_of_a_sweep_end_with_it(tmp_path: Path, data: Path) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(
+        "from pathlib import Path\n"
+        "from experiments import workers\n"
+        "from experiments.attempt import Conditions\n"
+        "from tests.experiments.runs import identity\n"
+        "workers._TOLD_EVERY = 1e9  # seconds: no message finds out that nobody listens\n"
+        "if __name__ == '__main__':\n"
+        "    runs = [identity(epochs=10**6)]\n"
+        f"    conditions = Conditions(Path({str(data)!r}), Path({str(tmp_path)!r}), 0.0)\n"
+        "    list(workers.on_this_machine(runs, conditions, 1, print))\n"
+    )
+    endless = subprocess.Popen(  # noqa: S603 (our own code)
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    while endless.poll() is None and not list(tmp_path.glob(".running/cifar10*.checkpoint")):
+        time.sleep(0.05)
+    endless.kill()
+    endless.communicate(timeout=60)  # to the end of its output, which its worker holds open too
 
 
 def test_what_is_done_is_said_and_nothing_is_made_twice(
@@ -397,5 +440,6 @@ def test_a_disk_without_room_is_said_in_one_line_and_nothing_is_left_half_writte
         check=False,
     )
     assert done.returncode == 2
-    assert re.fullmatch(rf"experiments: cannot write .*\.{file}: .*goes on\n", done.stderr)
+    said = rf"experiments: cannot write .*\.{file}: File too large; .*goes on\n"
+    assert re.fullmatch(said, done.stderr)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -243,6 +243,35 @@ def test_a_state_of_another_model_is_refused_and_changes_nothing(name: str) -> N
     assert same(read(save(model, training))[:2], before)
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("zenith", "scheduler"),
+        ("cosine", "scheduler"),
+        ("plateau", "epoch"),
+        ("dog-averaged", "averager"),
+        ("momo", "forgotten"),
+    ],
+)
+def test_a_state_that_breaks_off_half_way_changes_nothing(name: str, part: str) -> None:
+    model = network()
+    training = start(name, model)
+    training.step(Counting(model, 0))
+    before = read(save(model, training))[:2]
+    other_model = network()
+    other = start(name, other_model)
+    for t in range(1, 8):
+        other.step(Counting(other_model, t))
+    state = other.state_dict()
+    with pytest.raises(ValueError, match=rf"state\['{part}'\] must have .*Received: "):
+        training.load_state_dict({**state, part: {}})
+    broken = dict.fromkeys(state[part], "broken")
+    if name not in ("cosine", "momo"):  # whose library takes whatever values there are
+        with pytest.raises(ValueError, match="of the same model"):
+            training.load_state_dict({**state, part: broken})
+    assert same(read(save(model, training))[:2], before)
+
+
 @pytest.mark.parametrize("name", ["cocob", "momo"])
 def test_a_clean_measurement_has_no_step_size_where_telling_it_costs(name: str) -> None:
     model = network()

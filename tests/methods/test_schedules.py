@@ -1,5 +1,6 @@
 """The schedules: torch's, on the budget as the plan tells it, and the plateau."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -65,11 +66,11 @@ def test_one_cycle_leaves_the_momentum_alone() -> None:
 
 @given(per_epoch=st.integers(1, 4), stays=st.integers(0, 3))
 def test_plateau_drops_after_ten_epochs_that_do_not_improve(per_epoch: int, stays: int) -> None:
-    # The mean of an epoch counts: within one, the loss may jump.
+    # The mean of an epoch counts: within one the loss falls, and by more in every epoch.
     epochs = [2.0 - 0.1 * e for e in range(stays)] + [1.0] * 14
     losses = [
-        loss + (0.5 if i == 0 else -0.5 / (per_epoch - 1)) if per_epoch > 1 else loss
-        for loss in epochs
+        loss + jump * (1 if i == 0 else -1 / (per_epoch - 1)) if per_epoch > 1 else loss
+        for loss, jump in zip(epochs, itertools.count(0.1, 0.05))
         for i in range(per_epoch)
     ]
     lrs = learning_rates("plateau", Plan(lr=0.2, steps_per_epoch=per_epoch), losses)

@@ -24,12 +24,17 @@ class OptaxRun:
             _, state = optimizer.update(jnp.zeros(()), state, grad_norm=norm)
             return state, (state.zenith.scale, state.zenith.total)
 
+        advance_once = jax.jit(step) if how == "jit" else step
+
         def by_steps(state: Any, norms: jax.Array) -> tuple[Any, Any]:
-            advance, results = (jax.jit(step) if how == "jit" else step), []
-            for norm in norms:
-                state, result = advance(state, norm)
-                results.append(result)
-            return state, tuple(np.array(field) for field in zip(*results, strict=True))
+            parts = []
+            for start in range(0, len(norms), 10_000):  # a million scalars of JAX take 7 GB
+                results = []
+                for norm in norms[start : start + 10_000]:
+                    state, result = advance_once(state, norm)
+                    results.append(result)
+                parts.append(np.array(results))
+            return state, np.concatenate(parts).T
 
         self._advance: Callable[..., tuple[Any, Any]] = (
             jax.jit(lambda state, norms: lax.scan(step, state, norms))

@@ -25,14 +25,15 @@ def of_numpy(norms):
 
 
 @pytest.fixture(scope="module")
-def traces(workers, norms):
-    """What every mode makes of every sequence, all processes at work at once."""
+def traces(request, workers, norms):
+    """What every selected mode makes of every sequence, all processes at work at once."""
+    tests = [item for item in request.session.items if "traces" in item.fixturenames]
     return {
         mode: {
             name: workers.submit(mode[0], replay, mode[1], WINDOW, sequence)
             for name, sequence in norms.items()
         }
-        for mode in MODES
+        for mode in (test.callspec.params["mode"] for test in tests)
     }
 
 

@@ -124,6 +124,8 @@ def replay(
 ) -> tuple[Trace, list[Portable]]:
     """The trace of a run over `norms`, and its state at each cut and at the end."""
     run = _run(module, mode, window)
+    if start is not None:
+        run.advance(np.array([1e20] * window + [np.nan], np.float32))  # of which nothing may stay
     run.take(to_portable(init(window)) if start is None else start)
     traces, states = [], []
     for part in np.split(norms, list(cuts)):

@@ -43,13 +43,14 @@ def train(
     lr: float = 0.1,
     weight_decay: float = 0.0,
     corrupt: dict[int, float] | None = None,
+    clip: float | None = None,
     every: int = WINDOW,
     **options: float,
 ) -> None:
     """SGD with momentum 0.9.
 
     The share `noise` of the labels is random, anew in every step; in the steps of `corrupt` the
-    images are multiplied by its value.
+    images are multiplied by its value. With `clip`, ZENITH sees the gradient after clipping.
     """
     torch.manual_seed(0)
     x, y = digits()
@@ -69,7 +70,9 @@ def train(
             loss = nn.functional.cross_entropy(net(factor * x[rows]), labels)
             optimizer.zero_grad()
             loss.backward()
-            scheduler.observe(nn.utils.clip_grad_norm_(net.parameters(), 5.0))
+            norm = nn.utils.clip_grad_norm_(net.parameters(), clip or 5.0)
+            if clip is None:
+                scheduler.observe(norm)
             for parameter in net.parameters():  # or one NaN would be the end of the net
                 parameter.grad.nan_to_num_(0.0, 0.0, 0.0)
             optimizer.step()
@@ -110,6 +113,12 @@ def spike(path: Path) -> None:
 def floor(path: Path) -> None:
     """The run of `falling` with a floor under the learning rate."""
     train(path, steps=900, min_scale=0.4)
+
+
+@recorded
+def clipped(path: Path) -> None:
+    """The run of `noise_floor`, clipped, without ZENITH being shown what was there before."""
+    train(path, steps=300, batch=4, hidden=16, noise=0.5, lr=0.02, clip=1.0)
 
 
 @recorded

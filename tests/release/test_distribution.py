@@ -94,7 +94,9 @@ def test_an_empty_environment_gains_numpy_alone(python):
     assert installed - {"pip", "setuptools"} == {"zenith-lr", "numpy"}
 
 
-@pytest.mark.parametrize("module", ["zenith", "zenith.core"])
+@pytest.mark.parametrize(
+    "module", ["zenith", "zenith.core", "zenith.log", "zenith.plot", "zenith.diagnose"]
+)
 def test_it_imports_there_without_any_framework(python, module):
     loaded = run(python, "-c", f"import sys, {module}; print(*sys.modules)").split()
     assert module in loaded

@@ -16,6 +16,7 @@ from zenith.log import Log, LogWriter, read_log
 
 RECORDED = Path(__file__).parents[1] / "recorded"  # by `python -m tests.recorded.record`
 SHOWN = {
+    "clipped": ["clipped"],
     "falling": [],
     "floor": ["floor"],
     "noise_floor": ["noise-floor"],
@@ -35,8 +36,13 @@ def recorded(name):
     return read_log(RECORDED / f"{name}.csv")
 
 
-def run_of(norms, window=10, **safeguards):
-    """What the log of a run with these norms holds."""
+def varied(steps, jitter=0.02):
+    return 1 + jitter * (np.arange(steps) % 5 - 2) / 2
+
+
+def run_of(norms, window=10, *, jitter=0.02, **safeguards):
+    """What the log of a run with these norms holds, the norms varied such that means stay."""
+    norms = np.array(norms) * varied(len(norms), jitter)
     state, rows = init(window), []
     for norm in norms:
         state = update(state, norm, **safeguards)
@@ -84,7 +90,7 @@ def test_a_spike_of_s_costs_what_the_formula_says(size):
     window = 500
     (finding,) = [
         finding
-        for finding in diagnose(run_of([1.0] * 600 + [size] + [1.0] * 600, window))
+        for finding in diagnose(run_of([1.0] * 600 + [size] + [1.0] * 600, window, jitter=0.0))
         if finding.code == "spike"
     ]
     damage = 1 - 1 / (1 + (size - 1) / window)
@@ -99,7 +105,7 @@ def test_a_spike_that_is_small_or_does_little_is_none(size):
 
 def test_spikes_of_an_excursion_count_together():
     norms = [1.0] * 200 + [50.0, 40.0, 30.0] + [1.0] * 200
-    (finding,) = [f for f in diagnose(run_of(norms, 100)) if f.code == "spike"]
+    (finding,) = [f for f in diagnose(run_of(norms, 100, jitter=0.0)) if f.code == "spike"]
     assert "The norms of step 201 and of 2 more have pinned the zenith: 50 where 1" in finding.seen
     assert "It is 2.17 instead of 1," in finding.seen  # (97 + 120) / 100
     assert "54% lower" in finding.seen
@@ -142,7 +148,7 @@ def test_the_floor_is_found_between_the_rows_that_tell_it(tmp_path):
     state, log = init(10), LogWriter(tmp_path / "zenith.csv", every=10)
     from zenith.log import Snapshot
 
-    for step, norm in enumerate([4.0] * 20 + [1.0] * 40, 1):
+    for step, norm in enumerate(np.array([4.0] * 20 + [1.0] * 40) * varied(60), 1):
         state = update(state, norm, min_scale=0.5)
         log.write(Snapshot(step, 0.1 * float(state.scale), state))
     log.close()
@@ -167,6 +173,17 @@ def test_rising_means_a_fifth_in_half_of_the_run(growth, found):
     assert codes(run_of([1.0] * 150 + [growth] * 150, 10)) == found
 
 
+@pytest.mark.parametrize(("share", "found"), [(0.6, ["clipped"]), (0.4, ["noise-floor"])])
+def test_clipped_means_half_of_the_window(share, found):
+    norms = np.minimum(np.random.default_rng(0).uniform(0, 1, 400), 1 - share)
+    assert codes(run_of(norms, 100, jitter=0.0)) == found
+
+
+def test_clipping_hides_no_spike_of_before():
+    norms = [1.0] * 200 + [500.0] + [1.0] * 200
+    assert codes(run_of(norms, 50, jitter=0.0)) == ["spike", "clipped"]
+
+
 def test_skipped_steps_are_counted_and_placed():
     norms = [3.0] * 10 + [math.nan, math.inf] + [*np.linspace(3, 1, 50)] + [math.nan] + [1.0] * 10
     (finding,) = diagnose(run_of(norms, 5))
@@ -188,22 +205,24 @@ def test_the_window_is_full_at_its_last_norm(seen):
 
 def test_a_portable_state_tells_what_one_window_can():
     assert codes(to_portable([*snapshots([1.0] * 4, 10)][-1].state)) == ["window-not-full"]
-    assert codes(to_portable([*snapshots([1.0] * 40, 10)][-1].state)) == []
-    assert codes(to_portable([*snapshots([1.0] * 40 + [math.nan], 10)][-1].state)) == ["skipped"]
+    norms = varied(40).tolist()
+    assert codes(to_portable([*snapshots(norms, 10)][-1].state)) == []
+    assert codes(to_portable([*snapshots([*norms, math.nan], 10)][-1].state)) == ["skipped"]
+    assert codes(to_portable([*snapshots([1.0] * 40, 10)][-1].state)) == ["clipped"]
 
 
 def test_another_logger_that_samples_tells_trends_but_no_spikes():
     norms = [1.0] * 600
     norms[300] = 1e4
     whole = run_of(norms, 50)
-    rows = slice(49, None, 50)
+    rows = slice(49, None, 51)
     sampled = Log(
         **{f.name: getattr(whole, f.name)[rows] for f in dataclasses.fields(Log)[:-1]},
     )
     unknown = dataclasses.replace(sampled, window=0 * sampled.window)
     assert codes(whole) == ["spike", "noise-floor"]
     assert codes(sampled) == ["sampled"]
-    flat = dataclasses.replace(unknown, peak=np.ones(12), mean=np.ones(12))
+    flat = dataclasses.replace(unknown, peak=np.ones(11), mean=np.ones(11))
     assert codes(flat) == ["noise-floor", "sampled"]
 
 
@@ -215,7 +234,9 @@ def test_epochs_alone_claim_nothing(tmp_path):
 
 def test_norms_without_a_window_tell_nothing_and_say_so(tmp_path):
     path = tmp_path / "norms.csv"
-    path.write_text("step,grad_norm\n" + "".join(f"{t},1.0\n" for t in range(1, 40)))
+    path.write_text(
+        "step,grad_norm\n" + "".join(f"{t},{norm}\n" for t, norm in enumerate(varied(39), 1))
+    )
     assert codes(path) == ["window-unknown"]
     assert codes(path, window=10) == ["noise-floor"]
     assert codes(path, window=100) == ["window-not-full"]

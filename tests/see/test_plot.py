@@ -1,6 +1,7 @@
 """The picture shows the figures of the log."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -139,7 +140,9 @@ def test_plot_draws_the_file_that_it_is_given(suffix, tmp_path, capsys):
 
 def test_window_reaches_the_log(tmp_path, capsys):
     path = tmp_path / "norms.jsonl"
-    path.write_text("\n".join(json.dumps({"step": t, "grad_norm": 1.0}) for t in range(1, 40)))
+    path.write_text(
+        "\n".join(json.dumps({"step": t, "grad_norm": 1 + t % 5 / 9}) for t in range(1, 40))
+    )
     assert main(["diagnose", str(path), "--window", "10"]) == 0
     assert capsys.readouterr().out.startswith("noise-floor")
 
@@ -181,3 +184,34 @@ def test_importing_it_imports_neither_a_framework_nor_matplotlib(module):
 def test_a_log_that_was_read_is_drawn_as_it_is():
     log = read_log(RECORDED / "short.csv")
     assert len(drawn(lines(plot(log).axes[1])["gradient"])[0]) == 45
+
+
+def test_the_backend_keeps_the_settings_that_it_makes_when_the_first_figure_loads_it(tmp_path):
+    # As that of notebooks does, which shows figures only while Matplotlib is interactive.
+    (tmp_path / "backend_of_a_notebook.py").write_text(
+        "import matplotlib\n"
+        "from matplotlib.backends.backend_agg import *\n"
+        "from matplotlib.backends.backend_agg import _Backend, FigureCanvasAgg\n"
+        "matplotlib.rcParams['interactive'] = True\n"
+        "@_Backend.export\n"
+        "class _BackendOfANotebook(_Backend):\n"
+        "    FigureCanvas = FigureCanvasAgg\n"
+    )
+    code = (
+        "import matplotlib, sys\n"
+        "from zenith.plot import plot\n"
+        "plot(sys.argv[1])\n"
+        "print(matplotlib.is_interactive())\n"
+    )
+    shown = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code, str(RECORDED / "short.csv")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "MPLBACKEND": "module://backend_of_a_notebook",
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]),
+        },
+    )
+    assert shown.stdout == "True\n"

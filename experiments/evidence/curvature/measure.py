@@ -1,6 +1,7 @@
 """One training, with the sharpness measured on its way and slices of the loss at its end."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from experiments.loop import Loop, Watcher
 from experiments.ranks import Ranks
 from experiments.results import Identity, StepRow
 from experiments.run import find_method
+from experiments.settings import change
 from experiments.tasks import Problem, Task, find
 from experiments.threads import one_thread
 
@@ -44,10 +46,7 @@ class Moment(NamedTuple):
 class Curvature:
     """What one training showed."""
 
-    task: str
-    scale: str
-    method: str
-    seed: int
+    identity: Identity
     moments: list[Moment]
     line: list[float]  # loss at LINE along one direction
     plane: list[list[float]]  # loss at PLANE x PLANE along two, the second by rows
@@ -62,14 +61,15 @@ def measure(
     measured at the start, in steps that double up to 128, and after each epoch.
 
     Args:
-      identity: of the run, at the task's own settings.
+      identity: of the run.
       data: the folder of all data sets.
       on_step: is told the steps done and their number.
 
     Raises:
       RequestError: there is no such task or method, data are missing, or the run diverged.
     """
-    task, method = find(identity.task, identity.scale), find_method(identity.method)  # type: ignore[arg-type]
+    task = change(find(identity.task, identity.scale), identity.changes)  # type: ignore[arg-type]
+    method = find_method(identity.method)
     problem = task.open(data)
     with one_thread(), torch.random.fork_rng(devices=()):
         watcher = _Measuring(task, problem, on_step)
@@ -84,15 +84,7 @@ def measure(
         first, second = (filter_normalised(model, seed) for seed in (0, 1))
         line = line_slice(model, watcher.probe, first, LINE)
         plane = plane_slice(model, watcher.probe, (first, second), PLANE, PLANE)
-    return Curvature(
-        task.name,
-        task.scale,
-        method.name,
-        identity.seed,
-        watcher.moments,
-        line.tolist(),
-        plane.tolist(),
-    )
+    return Curvature(identity, watcher.moments, line.tolist(), plane.tolist())
 
 
 class _Measuring(Watcher):
@@ -116,13 +108,14 @@ class _Measuring(Watcher):
 
     def look(self, step: int) -> None:
         model = self.model()
+        loss = self.probe.loss(model)
         steps = self.loop.record.steps
         self.moments.append(
             Moment(
                 step,
                 StepRow(*steps[-1]).lr if steps else self._task.lr,
-                top_eigenvalue(model, self.probe),
-                self.probe.loss(model),
+                top_eigenvalue(model, self.probe) if math.isfinite(loss) else math.nan,
+                loss,
                 self._problem.evaluate(model, "validation")[self._task.metric],
             )
         )
@@ -141,8 +134,7 @@ def path_of(identity: Identity, folder: Path) -> Path:
 
 def write(curvature: Curvature, folder: Path) -> Path:
     """Put the file in its place below the folder of results, whole or not at all."""
-    identity = Identity(curvature.task, curvature.scale, curvature.method, curvature.seed)
-    path = path_of(identity, folder)
+    path = path_of(curvature.identity, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps({"format": FORMAT, **_rounded(asdict(curvature))}) + "\n")
     return path
@@ -162,6 +154,7 @@ def _read(path: Path) -> Curvature:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content.pop("format") != FORMAT:
             raise ValueError(f"expected format {FORMAT}")
+        content["identity"] = Identity(**content["identity"])
         content["moments"] = [Moment(*moment) for moment in content["moments"]]
         return Curvature(**content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:

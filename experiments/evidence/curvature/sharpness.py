@@ -45,7 +45,7 @@ def _hessian(model: nn.Module, probe: Probe) -> Any:
         from curvlinops import HessianLinearOperator
     except ModuleNotFoundError as error:
         raise RequestError(
-            f"figure3 needs {error.name}: pip install 'zenith-lr[experiments]'"
+            f"curvature needs {error.name}: pip install 'zenith-lr[experiments,curvature]'"
         ) from error
     parameters = [p for p in model.parameters() if p.requires_grad]
     nothing = torch.zeros(0)  # the loss knows its own labels
