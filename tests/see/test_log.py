@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import ExactRule
-from zenith.core import init, to_portable, update
+from zenith.core import init, resize, to_portable, update
 from zenith.log import Log, LogWriter, Snapshot, read_log
 
 LR = 0.1
@@ -133,8 +133,9 @@ def test_a_resumed_run_reads_like_one_that_never_stopped(every, checkpoint, tmp_
 def test_a_new_run_in_an_old_file_replaces_it(tmp_path):
     path = tmp_path / "zenith.csv"
     write(path, [9.0] * 20, 5, every=10)
-    log = write(path, [1.0] * 20, 5, every=4)
-    assert log.grad_norm.tolist() == [1.0] * 20
+    log = write(path, [1.0] * 12, 5, every=4)
+    assert log.step.tolist() == [*range(1, 13)]
+    assert log.grad_norm.tolist() == [1.0] * 12
 
 
 def test_a_writer_that_comes_late_has_what_the_window_holds(tmp_path):
@@ -145,6 +146,37 @@ def test_a_writer_that_comes_late_has_what_the_window_holds(tmp_path):
     assert log.grad_norm.tolist() == [3.0, 2.0, 1.0]
     assert log.lost.tolist() == [2, 0, 0]
     assert log.complete().peak[-1] == 4.0  # from before the log
+
+
+def test_the_zenith_of_before_the_log_holds_in_the_rows_between_two_looks(tmp_path):
+    run = [*snapshots([9.0] * 5 + [3.0, 2.0, 1.0, 2.0, 3.0], 3)]
+    with LogWriter(tmp_path / "zenith.csv") as log:
+        log.write(run[6])  # the window holds 9, 3 and 2
+        log.write(run[9])
+    late = read_log(tmp_path / "zenith.csv").complete()
+    assert late.step.tolist() == [5, 6, 7, 8, 9, 10]
+    assert late.peak[2:].tolist() == [9.0] * 4
+    assert late.scale[3:] == pytest.approx([2 / 9, (5 / 3) / 9, 2 / 9], rel=1e-6)
+
+
+def test_a_window_that_was_resized_goes_on_from_its_norms(tmp_path):
+    norms = np.random.default_rng(0).lognormal(size=40)
+    run = [*snapshots(norms[:20], 8)]
+    state = resize(run[-1].state, 4)
+    path = tmp_path / "zenith.csv"
+    with LogWriter(path) as log:
+        for snapshot in run:
+            log.write(snapshot)
+        resized = [*snapshots(norms[20:], 4, 20, state)]
+        for snapshot in resized:
+            log.write(snapshot)
+    log = read_log(path)
+    assert log.step.tolist() == [*range(1, 41)]
+    # The rule again from the norms alone is what every row says.
+    replayed = log.replay()
+    np.testing.assert_allclose(replayed.mean, log.mean, rtol=1e-6)
+    np.testing.assert_allclose(replayed.scale, log.scale, rtol=1e-6)
+    np.testing.assert_allclose(replayed.peak, log.peak, rtol=1e-6)
 
 
 def test_another_history_in_mid_run_claims_no_more_than_the_last_norm(tmp_path):

@@ -96,7 +96,8 @@ class Log:
                 from_the_start = False
             if np.isfinite(self.grad_norm[i]):
                 state = update(state, self.grad_norm[i])
-            if state.count < window and self.peak[i] > 0:  # from before the log
+            if self.peak[i] > 0 and (state.count < window or not from_the_start):
+                # It may be from before the log, or of steps that were lost.
                 state = state._replace(peak=np.float32(max(state.peak, self.peak[i] * window)))
                 from_the_start = False
             if state.count == window or (from_the_start and state.count):
