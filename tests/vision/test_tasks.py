@@ -119,7 +119,7 @@ def test_the_l2_term_is_half_the_squared_norm_of_the_weights(name: str, data: Pa
     for one in (opened, heavy):
         torch.manual_seed(1)  # of dropout, and of the samples that an R-CNN draws
         losses.append(one.loss(network, batch).item())
-    norm = sum(float(weight.double().square().sum()) for weight in network.parameters())
+    norm = sum(weight.detach().double().square().sum().item() for weight in network.parameters())
     assert losses[1] - losses[0] == pytest.approx(norm / 2, rel=1e-4)
 
 
