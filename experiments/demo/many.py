@@ -1,6 +1,7 @@
 """The picture of many methods: a row a kind, so that no panel holds more than can be told apart."""
 
 from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 
 from experiments.demo.curves import Curve, Look, accuracies, band, read, smooth
 from experiments.demo.record import Record
-from experiments.demo.tables import label
+from experiments.demo.tables import CHANCE, label
 from experiments.methods import METHODS
 
 _ZENITH = Look("#d55e00", "-", 2.6)
@@ -77,6 +78,8 @@ def _draw_runs(axes_of_row: Sequence[Axes], runs: Sequence[Record], look: Look, 
         name += f"\n  diverged, step {min(diverged):,}"
         if len(runs) > 1:
             name += f" ({len(diverged)} of {len(runs)})"
+    elif median(run.evaluations[-1].train_loss for run in runs) > CHANCE:
+        name += "\n  worse than chance"
     band(rate, [_geometric(read(run, lambda step: step.lr), width) for run in runs], look, name)
     losses = [smooth(_finite(read(run, lambda step: step.loss)), width) for run in runs]
     band(loss, losses, look, name)

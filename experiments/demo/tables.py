@@ -11,12 +11,15 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
+from experiments.data import CLASSES
 from experiments.demo.record import Record
 from experiments.files import replace_text
 
 # Those that every framework has; the others are torch's alone.
 LABELS = {"zenith": "ZENITH", "constant": "constant", "cosine": "cosine", "step": "step decay"}
 _HEADERS = ("method", "test accuracy, %", "training loss", "seconds", "ms a step")
+
+CHANCE = math.log(CLASSES)  # the cross-entropy of a network that knows nothing
 
 
 def label(method: str) -> str:
@@ -130,6 +133,8 @@ def _cells(row: Row) -> tuple[str, ...]:
     name = label(row.method)
     if row.diverged:
         name += f" ({row.diverged} of {row.seeds} diverged)"
+    elif row.train_loss.median > CHANCE:
+        name += " (worse than chance)"
     percent = Spread(*(100 * value for value in row.test_accuracy))
     return (
         name,

@@ -19,6 +19,7 @@ from experiments.data import Data
 from experiments.demo.curves import smooth
 from experiments.demo.many import _geometric, draw_many
 from experiments.demo.record import Evaluation, Record, Settings, Step
+from experiments.demo.tables import summarize, write_tables
 from experiments.demo.trainers.torch import train
 from experiments.errors import RequestError
 from experiments.methods import METHODS
@@ -98,6 +99,20 @@ def test_a_run_that_diverged_is_called_so_and_ends_with_a_cross() -> None:
         if line.get_marker() == "x"
     ]
     assert crosses == [(4.0, 1.0)]  # the last finite loss
+
+
+def test_a_run_that_left_the_track_without_a_nan_is_called_worse_than_chance(
+    tmp_path: Path,
+) -> None:
+    lost = record_of("l4", [0.1] * 9)
+    lost.evaluations[-1] = Evaluation(9, 0.1, 5.0, 2.31)
+    kept = record_of("l4-mom", [0.1] * 9)
+    kept.evaluations[-1] = Evaluation(9, 0.1, 5.0, 2.30)  # ln 10 is 2.3026
+    assert "L4\n  worse than chance" in texts(draw_many([lost, kept], "title"))
+    write_tables(summarize([lost, kept]), "title", "command", tmp_path)
+    table = (tmp_path / "table.md").read_text(encoding="utf-8")
+    assert "| L4 (worse than chance) |" in table
+    assert "| L4Mom |" in table
 
 
 def test_one_method_alone_is_drawn_too() -> None:
