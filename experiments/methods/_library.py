@@ -1,6 +1,7 @@
 """Rivals whose code is that of a maintained library, imported when one of them is started."""
 
 import importlib
+import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -51,7 +52,12 @@ def load_library(method: str, distribution: str, module: str) -> Any:
       RequestError: it is not installed; the message says what to install.
     """
     try:
-        return importlib.import_module(module)
+        with warnings.catch_warnings():
+            # Of backslashes in docstrings, which Python tells when it compiles a module: once on
+            # a machine, or never, as pip installed it.
+            for category in (DeprecationWarning, SyntaxWarning):  # the second from 3.12 on
+                warnings.filterwarnings("ignore", "invalid escape sequence", category)
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module.split(".")[0]:
             raise
