@@ -196,7 +196,7 @@ def _short(value: Any) -> Any:
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     with np.errstate(over="ignore", under="ignore"):
         short = float(str(np.float32(value)))
-    # Beyond the range of float32 a float keeps all its digits, lest 1e300 become infinite, and so it
+    # Beyond the range of float32 a float keeps all its digits, lest 1e300 become infinite; so it
     # does below its normal numbers, where a float32 has fewer than seven.
     return short if math.isclose(short, value, rel_tol=1e-6) else value
 
