@@ -63,11 +63,14 @@ def kill_and_resume(folder: Path, kills: int, seed: int, kind) -> None:
     while True:
         current = folder / str(runs)
         current.mkdir(exist_ok=True)
+        since = size(current / "log")
         child = os.fork()
         if child == 0:
             train(current, kind)
             os._exit(0)
         if kills:
+            if moments.random() < 0.75:  # else it may be killed while it reads the checkpoint
+                wait_for_a_new_line(current / "log", since)
             time.sleep(moments.uniform(0, 0.15))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
@@ -79,6 +82,17 @@ def kill_and_resume(folder: Path, kills: int, seed: int, kind) -> None:
         if not killed and not kills:
             return
         kills -= killed
+
+
+def wait_for_a_new_line(log: Path, since: int) -> None:
+    """Until the training has begun: on a busy machine that takes longer than it is left to live."""
+    give_up = time.monotonic() + 30
+    while size(log) == since and time.monotonic() < give_up:
+        time.sleep(0.001)
+
+
+def size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
 
 
 if __name__ == "__main__":
