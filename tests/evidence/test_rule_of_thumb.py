@@ -113,3 +113,10 @@ def test_a_window_is_compared_with_the_one_cosine_there_is() -> None:
     runs = [run([0.6]), run([0.7], changes={"window": 50}), run([0.5], method="cosine")]
     found = matches(Study(tuple(runs)), "cosine")
     assert [m.difference.mean for m in found if m.difference] == pytest.approx([0.1, 0.2])
+
+
+def test_other_windows_beside_one_cosine_are_no_cases_of_their_own() -> None:
+    runs = [r for task in TASKS for r in settings_of(task, 6, lambda trend, _: trend < 0.6)]
+    windows = [run([0.4, 0.9], task="mnist", changes={"window": w}) for w in (25, 50, 200)]
+    alone = verdict(matches(Study(tuple(runs)), "cosine"))
+    assert verdict(matches(Study((*runs, *windows)), "cosine")) == alone
