@@ -13,20 +13,9 @@ from experiments.demo.many import draw_many
 from experiments.demo.record import Record
 from experiments.demo.tables import LABELS
 from experiments.files import replace
+from experiments.picture_style import PICTURE_STYLE
 
-_STYLE = {
-    "font.size": 11,
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-    "svg.hashsalt": "zenith",  # the same results give the same file
-}
+_STYLE = PICTURE_STYLE | {"font.size": 11, "axes.titlesize": 11.5}
 
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; the dashes by a printer.

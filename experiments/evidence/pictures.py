@@ -14,20 +14,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from experiments.evidence.chart import Chart, Heat, Line, Panel
 from experiments.files import replace
+from experiments.picture_style import PICTURE_STYLE
 
-_STYLE = {
-    "font.size": 10.5,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-    "svg.hashsalt": "zenith",  # the same results give the same file
-}
+_STYLE = PICTURE_STYLE | {"font.size": 10.5, "axes.titlesize": 11}
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-.", "longdash": (0, (8, 3))}
 _MARKS = {
     "": "",

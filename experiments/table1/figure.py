@@ -10,19 +10,11 @@ from matplotlib.ticker import FuncFormatter
 
 from experiments.files import replace
 from experiments.methods import METHODS
+from experiments.picture_style import PICTURE_STYLE
 from experiments.table1.measure import SGD
 from experiments.table1.tables import Row, label
 
-_STYLE = {
-    "font.size": 10.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "x",
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "legend.frameon": False,
-}
+_STYLE = PICTURE_STYLE | {"font.size": 10.5, "axes.grid.axis": "x"}
 # Okabe and Ito's colours, as in the demo.
 _COLORS = {"zenith": "#d55e00", "probes": "#0072b2", "loss": "#009e73", "gradient": "0.35"}
 _LEGEND = {
