@@ -50,7 +50,12 @@ class RanksAgree:
             restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
             self._key = f"zenith/norm/{restarts}/{_started}"
             _started += 1
-            store.set(f"{self._key}/{dist.get_rank()}", repr(self._mine))
+            mine = f"{self._key}/{dist.get_rank()}"
+            store.set(mine, repr(self._mine))
+            # The server does not acknowledge a set(): without an answer over the same connection,
+            # it may serve the other rank's question of step 2 first. Then one rank raises, and the
+            # other one waits for it in the gradients until the run's timeout.
+            store.check([mine])
             return
         other = f"{self._key}/{peer}"
         if not store.check([other]):
