@@ -1,15 +1,63 @@
 """One curve for the seeds of a cell: their median, with the quartiles as a band."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.evidence.chart import Line, Look, Values
+from experiments.evidence.labels import method_label
+from experiments.evidence.looks import looks
+from experiments.evidence.study import Condition, Study
 from experiments.results import EpochRow, Run, StepRow
 
-Row = EpochRow | StepRow
+Row = TypeVar("Row", EpochRow, StepRow)
 SMOOTHING = 8  # neighbouring stretches of steps in a mean: minibatch noise hides the rest
+
+
+def method_lines(
+    study: Study,
+    condition: Condition,
+    methods: Sequence[str],
+    rows: Callable[[Run], Sequence[Row]],
+    x: Callable[[Row], float],
+    y: Callable[[Row], float],
+    *,
+    smoothing: int = 1,
+) -> list[Line]:
+    """The median line of each method that was run under a condition, ZENITH's with its quartiles.
+
+    Args:
+      study: the runs.
+      condition: under which they were made.
+      methods: in the order of the legend.
+      rows: as in `median_line`, like `x`, `y` and `smoothing`.
+      x: what goes to the right.
+      y: what goes up.
+      smoothing: how many rows a centred mean takes.
+    """
+    look = looks(methods)
+    return [
+        median_line(
+            list(runs.values()),
+            rows,
+            x,
+            y,
+            method_label(method),
+            look[method],
+            smoothing=smoothing,
+            band=method == "zenith",
+        )
+        for method in methods
+        if (runs := study.cell(condition, method))
+    ]
+
+
+def full_window(study: Study, condition: Condition) -> float | None:
+    """The step at which ZENITH's window is full, the same for all of its runs."""
+    window = next(iter(study.cell(condition, "zenith").values())).settings.get("window")
+    return float(window) if isinstance(window, int | float) else None
 
 
 def median_line(

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from experiments.evidence.against import Match
-from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.curves import SMOOTHING, median_line
+from experiments.evidence.chart import Chart, Panel
+from experiments.evidence.curves import SMOOTHING, full_window, method_lines
 from experiments.evidence.facts import norm_ratio
-from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
-from experiments.evidence.looks import looks
+from experiments.evidence.labels import budget_note, condition_label, task_label
 from experiments.evidence.statistics import Spread
 from experiments.evidence.study import YARDSTICKS, Study, without
 from experiments.evidence.table import Table
@@ -62,34 +61,25 @@ def norm_table(study: Study, found: Sequence[Match]) -> Table:
 def norm_chart(study: Study, found: Sequence[Match]) -> Chart:
     """The norm over the steps, one panel for each task at its own settings."""
     plain = [m.condition for m in found if m.condition == without(m.condition, *_keys(m))]
-    look = looks(YARDSTICKS)
-    panels: list[Panel] = []
-    for condition in plain:
-        lines: list[Line] = [
-            median_line(
-                list(runs.values()),
+    panels = [
+        Panel(
+            task_label(condition),
+            "step",
+            "gradient norm",
+            method_lines(
+                study,
+                condition,
+                YARDSTICKS,
                 lambda run: run.steps,
                 lambda row: row.step,
-                lambda row: row.grad_norm,  # type: ignore[union-attr]
-                method_label(method),
-                look[method],
+                lambda row: row.grad_norm,
                 smoothing=SMOOTHING,
-                band=method == "zenith",
-            )
-            for method in YARDSTICKS
-            if (runs := study.cell(condition, method))
-        ]
-        window = next(iter(study.cell(condition, "zenith").values())).settings.get("window")
-        panels.append(
-            Panel(
-                task_label(condition),
-                "step",
-                "gradient norm",
-                lines,
-                y_log=True,
-                upright=float(window) if isinstance(window, int) else None,
-            )
+            ),
+            y_log=True,
+            upright=full_window(study, condition),
         )
+        for condition in plain
+    ]
     return Chart(
         "when-norm",
         "Norm of the minibatch gradient",

@@ -61,7 +61,7 @@ def _rate(study: Study, condition: Condition, method: str, label: str, look: Loo
         list(study.cell(condition, method).values()),
         lambda run: run.steps,
         lambda row: row.step,
-        lambda row: row.lr if row.lr > 0 else float("nan"),  # type: ignore[union-attr]
+        lambda row: row.lr if row.lr > 0 else float("nan"),
         label,
         look,
     )

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from experiments.evidence.chart import Chart, Line, Panel
-from experiments.evidence.curves import SMOOTHING, median_line
-from experiments.evidence.labels import budget_note, condition_label, method_label, task_label
-from experiments.evidence.looks import looks
+from experiments.evidence.curves import SMOOTHING, method_lines
+from experiments.evidence.labels import budget_note, condition_label, task_label
 from experiments.evidence.metrics import metric_label, metrics_of
 from experiments.evidence.study import Condition, Study, compared
 
@@ -29,36 +28,24 @@ def _chart(study: Study, condition: Condition, every_method: bool) -> Chart:
     methods = [m for m in study.methods if study.cell(condition, m)]
     if not every_method:
         methods = study.leading(condition, _METHODS)
-    look = looks(methods)
-    losses: list[Line] = []
-    metrics: list[Line] = []
     name = next(iter(metrics_of([*study.cell(condition, methods[0]).values()])), "accuracy")
-    for method in methods:
-        runs = list(study.cell(condition, method).values())
-        label, band = method_label(method), method == "zenith"
-        losses.append(
-            median_line(
-                runs,
-                lambda run: run.steps,
-                lambda row: row.seconds,
-                lambda row: row.loss,  # type: ignore[union-attr]
-                label,
-                look[method],
-                smoothing=SMOOTHING,
-                band=band,
-            )
-        )
-        metrics.append(
-            median_line(
-                runs,
-                lambda run: run.epochs,
-                lambda row: row.seconds,
-                lambda row: 100 * row.test.get(name, float("nan")),  # type: ignore[union-attr]
-                label,
-                look[method],
-                band=band,
-            )
-        )
+    losses = method_lines(
+        study,
+        condition,
+        methods,
+        lambda run: run.steps,
+        lambda row: row.seconds,
+        lambda row: row.loss,
+        smoothing=SMOOTHING,
+    )
+    metrics = method_lines(
+        study,
+        condition,
+        methods,
+        lambda run: run.epochs,
+        lambda row: row.seconds,
+        lambda row: 100 * row.test.get(name, float("nan")),
+    )
     seconds = "seconds of training"
     chosen = "" if every_method else " ZENITH, constant, cosine, and the highest medians."
     return Chart(
