@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from scipy.stats import spearmanr
 
 from experiments.evidence.against import Match, Score, matches
+from experiments.evidence.by_annealing import annealing_table
 from experiments.evidence.chart import Chart, Panel
 from experiments.evidence.convergence import DEFINITION
 from experiments.evidence.effects import (
@@ -34,6 +35,7 @@ from experiments.evidence.rule_of_thumb import (
 )
 from experiments.evidence.study import Study, compared
 from experiments.evidence.table import Table
+from experiments.evidence.tuned import LEAST_VALUES, tuned, tuned_table
 from experiments.evidence.wording import DIFFERENCE_NOTE, difference_text, spread_text
 
 _CORRELATED = 5  # settings, below which a correlation says nothing
@@ -70,6 +72,7 @@ def when_page(study: Study, command: str) -> list[Item]:
         _in_short(against, judged),
         *_norms(study, found),
         *_cosine(against),
+        *_tuned(study),
         *_others(study),
         *_factors(study),
         *_rule(judged, found),
@@ -203,6 +206,7 @@ def _cosine(against: dict[str, list[Match]]) -> list[Item]:
                 else "how far ZENITH anneals does not decide how it does beside the cosine."
             )
         )
+    items.append(annealing_table(against))
     items.append(
         Chart(
             "when-cosine",
@@ -270,6 +274,19 @@ def _difference_table(against: dict[str, list[Match]]) -> Table:
         DIFFERENCE_NOTE,
         records=records,
     )
+
+
+def _tuned(study: Study) -> list[Item]:
+    """Tuning eta_0 for one method and not for the other would be no comparison."""
+    found = tuned(study)
+    if not found:
+        return []
+    return [
+        "## And when each has its own η₀?",
+        f"Where at least {LEAST_VALUES} values were tried, each method with the one that its "
+        "validation metric prefers, and what the worst of them would have cost.",
+        tuned_table(found),
+    ]
 
 
 def _others(study: Study) -> list[Item]:
