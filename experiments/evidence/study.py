@@ -113,13 +113,19 @@ def read_study(folder: Path) -> Study:
 
 
 def compared(study: Study) -> list[Condition]:
-    """The conditions of the main comparison: those with four methods, or as many as any has.
+    """The conditions of the main comparison: with four methods, or as many as any of the task has.
 
     The others vary one setting of ZENITH and of two yardsticks; `effects` compares those.
     """
     counts = Counter(condition for condition, _ in study.cells)
-    least = max(2, min(_MANY, max(counts.values(), default=0)))
-    return [condition for condition in study.conditions if counts[condition] >= least]
+    most: dict[tuple[str, str], int] = {}
+    for (task, scale, _), count in counts.items():
+        most[task, scale] = max(count, most.get((task, scale), 0))
+    return [
+        condition
+        for condition in study.conditions
+        if counts[condition] >= max(2, min(_MANY, most[condition[:2]]))
+    ]
 
 
 def condition_of(run: Run | Identity) -> Condition:

@@ -93,3 +93,9 @@ def test_four_methods_make_a_main_comparison_and_three_yardsticks_none() -> None
     for key, methods in few.items():
         runs += [run([0.5], method=method, changes={key: 0.5}) for method in methods]
     assert compared(Study(tuple(runs))) == [MNIST, MNIST._replace(changes=(("momentum", 0.5),))]
+
+
+def test_a_task_with_two_methods_is_compared_beside_one_with_many() -> None:
+    two = [run([0.5], task="mask-rcnn", method=method) for method in ("zenith", "constant")]
+    many = [run([0.5], method=method) for method in METHODS]
+    assert compared(Study((*two, *many))) == [MNIST, MNIST._replace(task="mask-rcnn")]
