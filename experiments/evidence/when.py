@@ -399,8 +399,8 @@ def _limits(study: Study, judged: Verdict | None) -> str:
     )
     if judged is not None:
         lines.append(
-            "The check after one epoch was found among settings that are alike within a task, which "
-            "the shuffling does not know: its share of trials flatters the check."
+            "The check after one epoch was found among settings that are alike within a task, "
+            "which the shuffling does not know: its share of trials flatters the check."
         )
     lines.append(
         "But where it says otherwise, every method has the same eta_0 where it has one; none was "
