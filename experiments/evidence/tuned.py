@@ -43,17 +43,18 @@ def tuned(study: Study) -> list[Tuned]:
         for method in in_order(several):
             cells = several[method]
             lr = max(cells, key=lambda lr: statistics.median(map(_validation, cells[lr].values())))
-            tests = [
-                Spread.of([ends_of(run).last for run in runs.values()]) for runs in cells.values()
-            ]
+            tests = {
+                value: Spread.of([ends_of(run).last for run in runs.values()])
+                for value, runs in cells.items()
+            }
             found.append(
                 Tuned(
                     base,
                     method,
                     lr,
                     cells[lr],
-                    tests[[*cells].index(lr)],
-                    min(spread.median for spread in tests),
+                    tests[lr],
+                    min(spread.median for spread in tests.values()),
                     len(cells),
                 )
             )

@@ -54,7 +54,7 @@ class RanksAgree:
             store.set(mine, repr(self._mine))
             # The server does not acknowledge a set(): without an answer over the same connection,
             # it may serve the other rank's question of step 2 first. Then one rank raises, and the
-            # other one waits for it in the gradients until the run's timeout.
+            # other one waits for it in their next exchange until the run's timeout.
             store.check([mine])
             return
         other = f"{self._key}/{peer}"
